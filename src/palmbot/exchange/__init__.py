@@ -1,0 +1,1 @@
+"""The simulated cTrader: it keeps accounts and matches orders; the bot never sees inside."""

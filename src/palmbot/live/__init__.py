@@ -1,0 +1,1 @@
+"""The running bot: one task owns all trading state."""

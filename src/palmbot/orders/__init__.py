@@ -1,0 +1,1 @@
+"""Pure order logic: intents, the broker book and how it is kept."""

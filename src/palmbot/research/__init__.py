@@ -1,0 +1,1 @@
+"""Data, backtests, statistics and reports."""
