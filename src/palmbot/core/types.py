@@ -7,7 +7,13 @@ journal. Enum fields hold the enum's integer. Units are those of ``palmbot.units
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64Array: TypeAlias = NDArray[np.int64]
+Float64Array: TypeAlias = NDArray[np.float64]
 
 
 class Side(IntEnum):
@@ -279,3 +285,29 @@ class Verdict(NamedTuple):
     reason: int
     daily: int  # 1 when the daily-loss breaker tripped at this mark
     drawdown: int  # 1 when the drawdown breaker tripped at this mark
+
+
+class BarArrays(NamedTuple):
+    """A bar series as arrays of int64, all of shape ``(n,)``, ordered by ``ts_ms``; prices are bids in px."""
+
+    ts_ms: Int64Array  # first tick
+    end_ms: Int64Array  # end of the bucket
+    open_px: Int64Array
+    high_px: Int64Array
+    low_px: Int64Array
+    close_px: Int64Array
+    rate_e8: Int64Array  # quote-to-deposit rate known at the bar's first tick; shape (0,) means 1 throughout
+
+
+class RollArrays(NamedTuple):
+    """Rolls of a raw series, int64 of shape ``(n,)``: first tick of the roll date, and new minus old price in px."""
+
+    ts_ms: Int64Array
+    gap_px: Int64Array
+
+
+class SentimentArrays(NamedTuple):
+    """Sentiment rows ordered by ``known_ms`` (ties: the later row wins), both of shape ``(n,)``."""
+
+    known_ms: Int64Array
+    score: Float64Array
