@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from palmbot.calendar import Session
 from palmbot.core.types import Instrument
@@ -47,6 +48,8 @@ class InstrumentSpec:
     core: Instrument = field(default_factory=Instrument)
     price_hint: int = 4_000  # where the generated market starts
     day_start_ms: int = 11 * HOUR_MS
+    roll_day: int = 16  # the contract rolls on the first trade date from this day of a month on; 0 = it never rolls
 
 
 PALM_OIL = InstrumentSpec()
+BUILT_IN_INSTRUMENTS = MappingProxyType({PALM_OIL.name: PALM_OIL})

@@ -235,6 +235,8 @@ class Trade:
     commission_minor: int
     fee_minor: int
     risk_minor: float
+    sl_px: int = 0  # first stop level as placed at the fill; 0 where unknown
+    tp_px: int = 0  # target level as placed at the fill; 0 where unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,36 @@
-"""Frozen configuration types. Reading them is ``palmbot.config``'s work alone."""
+"""Frozen configuration types and the built-in profiles. Reading them is ``palmbot.config``'s work alone."""
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from palmbot.calendar import Session
-from palmbot.core.types import Params
+from palmbot.core.types import Params, Profile, StopKind
+from palmbot.errors import ConfigError
 from palmbot.instruments import InstrumentSpec
+from palmbot.units import HOUR_MS
+
+BUILT_IN_PROFILES = MappingProxyType(
+    {
+        "rsi_sentiment": Params(),
+        # buys strength on daily bars: for people whose hypothesis is a trend, not a reversal
+        "rsi_trend": Params(
+            profile=int(Profile.RSI_TREND),
+            rsi_low=0.0,
+            rsi_high=60.0,
+            allow_short=0,
+            stop_kind=int(StopKind.ATR),
+            sl_atr=4.0,
+            tp_atr=8.0,
+            trail_atr=4.0,
+            max_bars=40,
+        ),
+    },
+)
 
 
 class Environment(StrEnum):
@@ -28,7 +50,9 @@ class DataSettings:
     period_ms: int | None = None  # None: the most frequent difference of neighbouring stamps
     adjustment: str = "none"  # none, additive or proportional
     rolls_file: Path | None = None
+    rates_file: Path | None = None  # quote-to-deposit rates; None: 1 where both are one currency
     unknown_rolls: str = "refuse"  # or ignore
+    time_zone: str = "UTC"  # of stamps that carry no offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +72,10 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the program is told, resolved and checked."""
+    """Everything the program is told, resolved and checked.
+
+    ``explicit`` names the fields of ``params`` that a person set; the others may follow the bar period.
+    """
 
     data_dir: Path
     profile: str
@@ -57,6 +84,47 @@ class Settings:
     balance_minor: int
     data: DataSettings = field(default_factory=DataSettings)
     run: RunSettings = field(default_factory=RunSettings)
+    explicit: frozenset[str] = frozenset()
+
+    def params_for(self, period_ms: int) -> Params:
+        """Return the parameters for bars of ``period_ms``; see `resolve_params`."""
+        return resolve_params(self.params, period_ms, self.explicit)
 
 
-__all__ = ["DataSettings", "Environment", "RunSettings", "Session", "Settings"]
+def resolve_params(params: Params, period_ms: int, explicit: Set[str] = frozenset()) -> Params:
+    """Return ``params`` with the defaults that depend on the bar period filled in.
+
+    A pause of the loss streak or of the volatility spike lasts at least one bar, and the spike's window is at least an
+    hour. What ``explicit`` names is the person's own and stays as it is.
+
+    Raises:
+        ConfigError: an explicit pause is shorter than one bar, so it could never block anything (PARITY 57).
+    """
+    for name in ("cooldown_ms", "pause_ms"):
+        value_ms = getattr(params, name)
+        if name in explicit and value_ms < period_ms:
+            setting = name.removesuffix("_ms")
+            raise ConfigError(
+                "COOLDOWN_TOO_SHORT",
+                f"Make breakers.{setting} at least as long as one bar, or leave it out.",
+                setting=f"breakers.{setting}",
+                value_ms=value_ms,
+                bar_ms=period_ms,
+            )
+    by_period = {
+        "cooldown_ms": max(params.cooldown_ms, period_ms),
+        "pause_ms": max(params.pause_ms, period_ms),
+        "spike_bars": max(params.spike_bars, HOUR_MS // period_ms),
+    }
+    return params._replace(**{name: value for name, value in by_period.items() if name not in explicit})
+
+
+__all__ = [
+    "BUILT_IN_PROFILES",
+    "DataSettings",
+    "Environment",
+    "RunSettings",
+    "Session",
+    "Settings",
+    "resolve_params",
+]

@@ -216,7 +216,6 @@ class Indicators(NamedTuple):
     close: float = 0.0
     gain: float = 0.0
     loss: float = 0.0
-    rsi: float = 50.0
     atr: float = 0.0
 
 

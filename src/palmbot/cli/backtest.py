@@ -1,0 +1,27 @@
+"""``palmbot backtest``."""
+
+from __future__ import annotations
+
+import typer
+
+from palmbot.cli.answer import Answer
+from palmbot.cli.command import command
+from palmbot.cli.options import BacktestOptions
+from palmbot.cli.progress import progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    command(app, "backtest", BacktestOptions)(backtest)
+
+
+def backtest(options: BacktestOptions) -> Answer:
+    """Trade the past once: numbers with their uncertainty, and with --out trades.csv, equity.csv and report.html."""
+    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+
+    settings = load_settings(options.sources())
+    from palmbot.bootstrap import run_backtest  # noqa: PLC0415 - heavy: after everything that may be refused at once
+
+    with progress() as report:
+        output = run_backtest(settings, options.out, report)
+    return Answer(output.to_json(), output.text())

@@ -1,0 +1,68 @@
+"""The live view of a running bot on a terminal: one screen, drawn a few times a second from the newest `BotView`."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.layout import Layout
+from rich.live import Live
+from rich.text import Text
+
+from palmbot.cli import panels
+from palmbot.model import BotView
+from palmbot.settings import Settings
+
+TOP_LINES = 7  # of market and account: five rows and their frame
+MIDDLE_LINES = 5  # of position and breakers: three rows and their frame
+WIDE = 140  # columns from which decisions and trades stand side by side
+FRAMES_A_SECOND = 8
+
+
+def draw(view: BotView, settings: Settings, width: int) -> Layout:
+    """Return ``view`` as one screen of ``width`` columns; 80 x 24 holds everything, more lines hold more history."""
+    top, middle = Layout(size=TOP_LINES), Layout(size=MIDDLE_LINES)
+    top.split_row(Layout(panels.market(view, settings)), Layout(panels.account(view, settings)))
+    middle.split_row(Layout(panels.position(view, settings)), Layout(panels.breakers(view, settings)))
+    bottom = Layout()
+    history = (Layout(panels.decisions(view)), Layout(panels.trades(view)))
+    if width >= WIDE:
+        bottom.split_row(*history)
+    else:
+        bottom.split_column(*history)
+    screen = Layout()
+    screen.split_column(Layout(panels.header(view), size=1), top, middle, bottom)
+    return screen
+
+
+class LiveView:
+    """A context manager that shows the views it is given on the whole terminal, and leaves no trace of itself.
+
+    `show` only remembers: drawing happens at the terminal's own pace, so a bot at full speed is not slowed by it.
+    """
+
+    def __init__(self, settings: Settings, console: Console | None = None) -> None:
+        self._settings = settings
+        self._view: BotView | None = None
+        self._live = Live(
+            console=console, screen=True, refresh_per_second=FRAMES_A_SECOND, get_renderable=self._renderable
+        )
+
+    def show(self, view: BotView) -> None:
+        """Show ``view`` from the next frame on."""
+        self._view = view
+
+    def _renderable(self) -> RenderableType:
+        if self._view is None:
+            return Text("starting ...", "dim")
+        return draw(self._view, self._settings, self._live.console.width)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()

@@ -1,0 +1,304 @@
+"""Where settings are written, and how each place becomes a list of assignments. No setting is understood here.
+
+From weak to strong: what is built in, ``palmbot.toml``, ``.env``, ``PALMBOT_*`` variables, ``--params``, the options
+of the command, ``--set``. Each assignment remembers its place for messages and for ``palmbot config show``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from palmbot.config.keys import ANYWHERE, FIELDS, TABLES, Key
+from palmbot.config.values import BadTextError, FilePath
+from palmbot.errors import ConfigError
+
+FILE_NAME = "palmbot.toml"
+PREFIX = "PALMBOT_"
+# Secrets and deployment variables with our prefix that are no settings.
+NO_SETTINGS = frozenset({"PALMBOT_DASHBOARD_PASSWORD", "PALMBOT_TOKEN_KEY", "PALMBOT_LIVE_ACCOUNT"})
+OPTIONS = MappingProxyType(
+    {
+        "--data": "data.file",
+        "--sentiment": "data.sentiment",
+        "--profile": "bot.profile",
+        "--symbol": "bot.symbol",
+        "--balance": "bot.balance",
+        "--env": "run.env",
+        "--resume": "run.resume",
+        "--speed": "run.speed",
+        "--for": "run.for",
+        "--host": "run.host",
+        "--port": "run.port",
+        "--no-web": "run.web",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that settings may come from. ``options`` maps an option of the command (``--data``) to its text."""
+
+    folder: Path = field(default_factory=Path)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    config_file: Path | None = None
+    params_file: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    sets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One setting, given as ``text`` at the place ``source``."""
+
+    key: Key
+    text: str
+    source: str
+
+    def value(self) -> Any:  # noqa: ANN401 - each key has its own type
+        """Return the value of the text.
+
+        Raises:
+            ConfigError: the text is not a value of this setting.
+        """
+        try:
+            return self.key.kind.parse(self.text.strip())
+        except BadTextError as bad:
+            raise ConfigError(
+                bad.code, bad.todo, setting=self.key.name, value=repr(self.text), source=self.source
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The tables of ``palmbot.toml``: assignments of the plain ones, and of each named instrument and profile.
+
+    ``bases`` maps ``instrument.NAME`` and ``profile.NAME`` to the ``base`` written there.
+    """
+
+    plain: tuple[Assignment, ...] = ()
+    instruments: Mapping[str, tuple[Assignment, ...]] = field(default_factory=dict)
+    profiles: Mapping[str, tuple[Assignment, ...]] = field(default_factory=dict)
+    bases: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_key(name: str, known: Mapping[str, Key], source: str) -> Key:
+    """Return the key called ``name``.
+
+    Raises:
+        ConfigError: there is none; the message names the closest.
+    """
+    key = known.get(name)
+    if key is None:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        close += [full for full in known if full.endswith(f".{name.rpartition('.')[2]}") and full not in close]
+        advice = f"Did you mean {' or '.join(close)}?" if close else "`palmbot config schema` lists every setting."
+        raise ConfigError("UNKNOWN_SETTING", advice, setting=name, source=source)
+    return key
+
+
+def from_file(path: Path) -> ConfigFile:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or names a setting that does not exist.
+    """
+    text = _text_of(path)
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"line (\d+), column (\d+)", str(error))
+        where = {"line": place[1], "column": place[2]} if place else {"line": text.count("\n") + 1}
+        raise ConfigError("BAD_TOML", f"Repair the TOML there: {_reason(error)}.", file=str(path), **where) from None
+    plain: list[Assignment] = []
+    named: dict[str, dict[str, tuple[Assignment, ...]]] = {"instrument": {}, "profile": {}}
+    bases: dict[str, str] = {}
+    for table, content in document.items():
+        if table not in TABLES or not isinstance(content, dict):
+            close = difflib.get_close_matches(table, TABLES, n=1)
+            advice = f"Did you mean [{close[0]}]?" if close and isinstance(content, dict) else ""
+            tables = ", ".join(f"[{name}.NAME]" if name in named else f"[{name}]" for name in TABLES)
+            raise ConfigError(
+                "UNKNOWN_SETTING",
+                advice or f"Every setting is in one of the tables {tables}.",
+                setting=table,
+                source=_place(path, text, "", table),
+            )
+        if table not in named:
+            plain += _table(path, text, table, content)
+            continue
+        for name, inner in content.items():
+            where_is = _place(path, text, table, name)
+            if not isinstance(inner, dict):
+                raise ConfigError(
+                    "UNKNOWN_SETTING", f"Write it under [{table}.NAME].", setting=f"{table}.{name}", source=where_is
+                )
+            base = inner.pop("base", None)
+            if base is not None:
+                bases[f"{table}.{name}"] = str(base)
+            named[table][name] = _table(path, text, f"{table}.{name}", inner)
+    return ConfigFile(tuple(plain), named["instrument"], named["profile"], bases)
+
+
+def _reason(error: tomllib.TOMLDecodeError) -> str:
+    return re.sub(r"\s*\(at .*\)$", "", str(error)).lower()
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise ConfigError("FILE_NOT_FOUND", "Give the path of a file that exists.", file=str(path)) from None
+    except (UnicodeDecodeError, PermissionError) as error:
+        raise ConfigError(
+            "FILE_NOT_READABLE", "Give a readable text file in UTF-8.", file=str(path), why=type(error).__name__
+        ) from None
+
+
+def _place(path: Path, text: str, table: str, name: str) -> str:
+    """Return ``file:line`` of ``name`` in ``[table]``, or the file alone where the line is not plain to see."""
+    inside = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
+        if header:
+            inside = header[1].replace('"', "").replace(" ", "")
+            if inside in {name, f"{table}.{name}"}:
+                return f"{path}:{number}"
+        elif inside == table and re.match(rf'\s*"?{re.escape(name)}"?\s*=', line):
+            return f"{path}:{number}"
+    return str(path)
+
+
+def _table(path: Path, text: str, table: str, content: Mapping[str, Any]) -> tuple[Assignment, ...]:
+    known = TABLES[table.partition(".")[0]]
+    found: dict[str, Assignment] = {}
+    for name, value in content.items():
+        source = _place(path, text, table, name)
+        key = find_key(name, known, source)
+        written = _written(value)
+        if written is None:
+            raise ConfigError("BAD_TEXT", "Write one value here, not a table.", setting=key.name, source=source)
+        if key.name in found:
+            raise ConfigError(
+                "SETTING_TWICE",
+                "Keep one of the two lines.",
+                setting=key.name,
+                source=source,
+                also=found[key.name].source,
+            )
+        if isinstance(key.kind, FilePath) and path.parent != Path():
+            written = str(path.parent / Path(written).expanduser())
+        found[key.name] = Assignment(key, written, source)
+        found[key.name].value()  # a table that is not used today is checked today
+    return tuple(found.values())
+
+
+def _written(value: object) -> str | None:
+    """Return a value of TOML or JSON as a person would write it on the command line; None for a table."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        parts = [_written(part) for part in value]
+        return None if None in parts else ", ".join(part for part in parts if part is not None) or "none"
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, (str, int, Decimal)) else None
+
+
+def from_environment(environ: Mapping[str, str], source: str) -> tuple[Assignment, ...]:
+    """Return the assignments of ``PALMBOT_*`` variables: ``PALMBOT_DATA__PERIOD`` is ``data.period``."""
+    return tuple(
+        Assignment(
+            find_key(name.removeprefix(PREFIX).lower().replace("__", "."), ANYWHERE, f"{source} {name}"),
+            text,
+            f"{source} {name}",
+        )
+        for name, text in environ.items()
+        if name.startswith(PREFIX) and name not in NO_SETTINGS and text
+    )
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """Return the ``NAME=value`` lines of a ``.env`` file; empty where there is none.
+
+    Raises:
+        ConfigError: a line is something else.
+    """
+    if not path.exists():
+        return {}
+    values: dict[str, str] = {}
+    for number, line in enumerate(_text_of(path).splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = re.fullmatch(
+            r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^#]*?))\s*(?:#.*)?", line
+        )
+        if match is None:
+            # the line itself may hold a secret: only its number is shown
+            raise ConfigError("BAD_DOTENV", "Write NAME=value on each line.", file=str(path), line=number)
+        values[match[1]] = next((text for text in match.groups()[1:] if text is not None), "")
+    return values
+
+
+def from_params_file(path: Path) -> tuple[str | None, tuple[Assignment, ...]]:
+    """Return the profile and the parameters of a ``best_params.json``.
+
+    Raises:
+        ConfigError: the file is not ``{"profile": name, "params": {field: value}}``.
+    """
+    try:
+        document = json.loads(_text_of(path), parse_float=Decimal)
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            "BAD_JSON",
+            f"Repair the JSON there: {error.msg.lower()}.",
+            file=str(path),
+            line=error.lineno,
+            column=error.colno,
+        ) from None
+    params = document.get("params") if isinstance(document, dict) else None
+    profile = document.get("profile") if isinstance(document, dict) else None
+    if not isinstance(params, dict) or not isinstance(profile, str | None):
+        raise ConfigError(
+            "BAD_PARAMS_FILE",
+            'Give a file like {"profile": "rsi_sentiment", "params": {"rsi_low": 25}}.',
+            file=str(path),
+        )
+    assignments = []
+    for name, value in params.items():
+        key = find_key(name, FIELDS, str(path))
+        written = _written(value)
+        if written is None:
+            raise ConfigError("BAD_TEXT", "Write one value here.", setting=key.name, source=str(path))
+        assignments.append(Assignment(key, written, str(path)))
+    return profile, tuple(assignments)
+
+
+def from_options(options: Mapping[str, str]) -> tuple[Assignment, ...]:
+    """Return the assignments of the command's own options."""
+    return tuple(Assignment(ANYWHERE[OPTIONS[option]], text, option) for option, text in options.items())
+
+
+def from_sets(sets: tuple[str, ...]) -> tuple[Assignment, ...]:
+    """Return the assignments of ``--set key=value``.
+
+    Raises:
+        ConfigError: one has no ``=``, or names a setting that does not exist.
+    """
+    assignments = []
+    for written in sets:
+        name, equals, text = written.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError("BAD_SET", "Write --set name=value, for instance --set rsi_low=25.", value=repr(written))
+        assignments.append(Assignment(find_key(name.strip(), ANYWHERE, "--set"), text, f"--set {name.strip()}"))
+    return tuple(assignments)

@@ -1,0 +1,316 @@
+"""The four entry points over arrays: a whole series in one compiled call that releases the GIL.
+
+The order of events is PARITY rules 20-25. Every bar is four ticks: open (a jump), adverse extreme, other extreme,
+close. Before a tick comes all that time brings, by timestamp: swap, roll, trading day, bar close. On a tick the
+broker's protective order is first, then the mark and the breakers, then (on the open tick) the pending decision.
+
+Most rounds change nothing but the indicators: ``skim`` jumps over them. A replay that records its curve plays every
+round in full, and a test holds the two against each other on random worlds.
+"""
+
+from __future__ import annotations
+
+from palmbot.core import breakers, fills
+from palmbot.core import step as core
+from palmbot.core.compiled import compiled, internal
+from palmbot.core.indicators import rsi
+from palmbot.core.signals import sentiment_at
+from palmbot.core.skim import skim
+from palmbot.core.tape import Tape, write_refusal, write_trade, write_trip
+from palmbot.core.types import (
+    Account,
+    Action,
+    Bar,
+    BarArrays,
+    Breakers,
+    Decision,
+    Indicators,
+    Params,
+    Position,
+    Reason,
+    RollArrays,
+    SentimentArrays,
+    State,
+)
+from palmbot.core.world import (
+    Book,
+    Due,
+    Now,
+    Opening,
+    Outcome,
+    Run,
+    Tally,
+    due_after,
+    flat,
+    unopened,
+    with_bars,
+    with_stop,
+    with_swap,
+)
+from palmbot.units import DAY_MS, RATE_ONE_E8
+
+TICK_MS = 15_000  # between the four ticks of a bar
+
+_NONE = int(Reason.NONE)
+_TP = int(Reason.TP)
+_TRAIL = int(Reason.TRAIL)
+_NOT_ENOUGH_MONEY = int(Reason.NOT_ENOUGH_MONEY)
+_IDLE = int(Action.NONE)
+_ENTER = int(Action.ENTER)
+_EXIT = int(Action.EXIT)
+
+
+@internal
+def _equity(run: Run, book: Book, now: Now) -> int:
+    """Return equity at the tick ``now``."""
+    floating = fills.floating_minor(run.instrument, book.position, now.bid_px, now.spread_px, now.rate_e8)
+    return book.tally.balance_minor + floating
+
+
+@internal
+def _floor(params: Params, guards: Breakers, margin_minor: int) -> int:
+    """Return the equity at or below which a loss limit or a stop-out has to be looked at."""
+    floor = margin_minor // 2  # a broker closes when equity falls below half of the margin
+    if guards.day_tripped == 0 and params.daily_loss_bp > 0:
+        floor = max(floor, guards.day_open_minor - params.daily_loss_bp * guards.day_open_minor // 10_000)
+    if guards.halted == 0 and params.drawdown_bp > 0:
+        floor = max(floor, guards.peak_minor - params.drawdown_bp * guards.peak_minor // 10_000)
+    return floor
+
+
+@internal
+def _with_guards(run: Run, book: Book, guards: Breakers) -> Book:
+    floor = _floor(run.params, guards, book.opening.margin_minor)
+    return Book(guards, book.position, book.opening, book.tally, floor)
+
+
+@internal
+def _with_position(book: Book, position: Position) -> Book:
+    return Book(book.guards, position, book.opening, book.tally, book.floor_minor)
+
+
+@internal
+def _with_refusal(book: Book, tape: Tape, decision: Decision, reason: int) -> Book:
+    tally = book.tally
+    refusals = write_refusal(tape, tally.refusals, decision, reason)
+    after = Tally(tally.balance_minor, tally.trades, refusals, tally.trips, tally.stopped_out_ms)
+    return Book(book.guards, book.position, book.opening, after, book.floor_minor)
+
+
+@internal
+def _time_brings(run: Run, book: Book, now: Now, due: Due, rolls: RollArrays) -> tuple[Book, Due]:
+    """Do the one thing that is due next (swap < roll < day at equal times); ``now`` is the last tick before it."""
+    instrument, position = run.instrument, book.position
+    side, volume = position.side, position.volume_cu
+    swap_ms, day_ms, index = due.swap_ms, due.day_ms, due.roll_index
+    if swap_ms == due.next_ms:
+        if side != 0:
+            charge = fills.swap_minor(instrument, side, now.bid_px, volume, now.rate_e8, swap_ms)
+            book = _with_position(book, with_swap(position, charge))
+        swap_ms += instrument.swap_period_ms
+    elif index < rolls.ts_ms.shape[0] and rolls.ts_ms[index] == due.next_ms:
+        if side != 0:
+            charge = fills.roll_minor(instrument, side, rolls.gap_px[index], volume, now.rate_e8)
+            book = _with_position(book, with_swap(position, charge))
+        index += 1
+    else:
+        book = _with_guards(run, book, core.on_time(book.guards, _equity(run, book, now), day_ms))
+        day_ms += DAY_MS
+    return book, due_after(swap_ms, day_ms, rolls, index)
+
+
+@internal
+def _close(run: Run, book: Book, now: Now, tape: Tape, price_px: int, reason: int) -> Book:
+    """Close the position at ``price_px`` and count it."""
+    instrument, position, opening, tally = run.instrument, book.position, book.opening, book.tally
+    side, volume = position.side, position.volume_cu
+    gross = fills.gross_minor(instrument, side, position.entry_px, price_px, volume, now.rate_e8)
+    fee = fills.fee_minor(instrument, gross)
+    closing = fills.commission_minor(instrument, price_px, volume, now.rate_e8)
+    commission = position.commission_minor + closing
+    net = gross + position.swap_minor + commission + fee
+    balance = tally.balance_minor + net
+    spread = opening.spread_px if side > 0 else now.spread_px
+    slippage = opening.slippage_px + (0 if reason == _TP else now.slippage_px)
+    row = (
+        position.entry_ms,
+        now.ts_ms,
+        side,
+        volume,
+        position.entry_px,
+        price_px,
+        reason,
+        net,
+        gross,
+        position.swap_minor,
+        commission,
+        fee,
+        -fills.money_minor(spread * volume, now.rate_e8, instrument.money_digits),
+        -fills.money_minor(slippage * volume, now.rate_e8, instrument.money_digits),
+    )
+    trades = write_trade(tape, tally.trades, row, opening.risk_minor)
+    guards, verdict = core.on_close(run.params, book.guards, net, balance, now.bar_end_ms, now.ts_ms)
+    trips = write_trip(tape, tally.trips, verdict, now.ts_ms)
+    after = Tally(balance, trades, tally.refusals, trips, tally.stopped_out_ms)
+    return Book(guards, flat(), unopened(), after, _floor(run.params, guards, 0))
+
+
+@internal
+def _limits(run: Run, book: Book, now: Now, tape: Tape, equity: int) -> tuple[Book, int]:
+    """Test loss limits and margin exactly at ``equity``; return the reason to flatten at this tick, or NONE."""
+    tally = book.tally
+    guards, verdict = core.on_mark(run.params, book.guards, equity, now.ts_ms)
+    trips = write_trip(tape, tally.trips, verdict, now.ts_ms)
+    stopped = tally.stopped_out_ms
+    if 2 * equity < book.opening.margin_minor and stopped == 0:
+        stopped = now.ts_ms
+    after = Tally(tally.balance_minor, tally.trades, tally.refusals, trips, stopped)
+    return _with_guards(run, Book(guards, book.position, book.opening, after, 0), guards), verdict.reason
+
+
+@internal
+def _enter(run: Run, book: Book, now: Now, tape: Tape, decision: Decision, index: int) -> Book:
+    """Send the pending entry, unless a breaker, the gap or the margin forbids it."""
+    instrument = run.instrument
+    side, volume = decision.side, decision.volume_cu
+    reason = breakers.gate(run.params, book.guards, decision, now.bid_px, now.ts_ms)
+    price = fills.market_px(side, now.bid_px, now.spread_px, now.slippage_px)
+    margin = fills.margin_minor(instrument, price, volume, now.rate_e8)
+    if reason == _NONE and margin > book.tally.balance_minor:
+        reason = _NOT_ENOUGH_MONEY
+    if reason != _NONE:
+        return _with_refusal(book, tape, decision, reason)
+    commission = fills.commission_minor(instrument, price, volume, now.rate_e8)
+    sl_px, tp_px = price - side * decision.sl_px, price + side * decision.tp_px
+    position = Position(side, volume, price, sl_px, tp_px, sl_px, now.ts_ms, 0, 0, commission)
+    opening = Opening(decision.risk_minor, index, now.spread_px, now.slippage_px, margin)
+    return Book(book.guards, position, opening, book.tally, _floor(run.params, book.guards, margin))
+
+
+@internal
+def _leave_or_amend(book: Book, now: Now, decision: Decision) -> tuple[Book, int]:
+    """Carry out a pending exit or amend on the first tick of a bar; return the reason to close now, or NONE."""
+    if decision.action == _EXIT:
+        return book, decision.reason
+    side = book.position.side
+    if (fills.mark_px(side, now.bid_px, now.spread_px) - decision.sl_px) * side <= 0:
+        return book, _TRAIL  # the open is already through the new stop
+    return _with_position(book, with_stop(book.position, decision.sl_px)), _NONE
+
+
+@internal
+def _tick(
+    run: Run, book: Book, now: Now, tape: Tape, pending: Decision, place: tuple[int, int, int]
+) -> tuple[Book, int]:
+    """Play one tick; ``place`` = (bar index, tick 0..3, lowest equity of the bar so far, which is returned updated)."""
+    index, tick, low = place
+    side = book.position.side
+    if side == 0:
+        if tick == 0 and pending.action == _ENTER:
+            book = _enter(run, book, now, tape, pending, index)
+        return book, low
+    reason, price = fills.protective_fill(book.position, now.bid_px, now.spread_px, now.slippage_px, tick == 0)
+    if reason == _NONE:
+        equity = _equity(run, book, now)
+        low = min(low, equity)
+        if equity <= book.floor_minor:
+            book, reason = _limits(run, book, now, tape, equity)
+        if reason == _NONE and tick == 0 and pending.action != _IDLE:
+            book, reason = _leave_or_amend(book, now, pending)
+        price = fills.market_px(-side, now.bid_px, now.spread_px, now.slippage_px)
+    if reason != _NONE:
+        book = _close(run, book, now, tape, price, reason)
+        low = min(low, book.tally.balance_minor)
+    return book, low
+
+
+@internal
+def _bar_closed(
+    run: Run, book: Book, now: Now, bars: BarArrays, before: tuple[Indicators, int], rows: SentimentArrays
+) -> tuple[Book, Indicators, Decision]:
+    """Close the bar whose last tick was ``now``; ``before`` = (indicators before it, its index)."""
+    running, index = before
+    back = index - run.params.spike_bars
+    bar = Bar(
+        bars.ts_ms[index],
+        bars.end_ms[index],
+        bars.open_px[index],
+        bars.high_px[index],
+        bars.low_px[index],
+        bars.close_px[index],
+        bars.close_px[back] if back >= 0 else 0,
+        now.spread_px,
+        now.rate_e8,
+    )
+    position = with_bars(book.position, index - book.opening.bar_index + 1)
+    account = Account(book.tally.balance_minor, _equity(run, book, now), position)
+    sentiment = sentiment_at(rows, bar.end_ms)
+    state, decision = core.step(run.params, run.instrument, State(running, book.guards), bar, account, sentiment)
+    return _with_guards(run, book, state.breakers), state.indicators, decision
+
+
+@internal
+def _now_at(run: Run, bars: BarArrays, index: int, tick: int, side: int) -> Now:
+    """Return tick 0..3 of bar ``index``; ``side`` is the position's, which decides which extreme comes first."""
+    open_px = bars.open_px[index]
+    bid_px = open_px
+    if tick == 3:
+        bid_px = bars.close_px[index]
+    elif tick > 0:
+        bid_px = bars.high_px[index] if (tick == 1) == (side < 0) else bars.low_px[index]
+    rate_e8 = bars.rate_e8[index] if bars.rate_e8.shape[0] > 0 else RATE_ONE_E8
+    spread = fills.spread_px(run.instrument, open_px)
+    slippage = fills.slippage_px(run.instrument, open_px)
+    return Now(bars.ts_ms[index] + tick * TICK_MS, bars.end_ms[index], bid_px, spread, slippage, rate_e8)
+
+
+@compiled
+def replay(
+    run: Run, balance_minor: int, bars: BarArrays, rolls: RollArrays, rows: SentimentArrays, tape: Tape
+) -> Outcome:
+    """Trade ``bars`` (at least one) from a fresh account of ``balance_minor``; rows go to ``tape``.
+
+    The last bar is marked but not closed: no later tick ends it (PARITY 35).
+    """
+    count = bars.ts_ms.shape[0]
+    record = tape.equity.shape[0] > 0
+    now = _now_at(run, bars, 0, 0, 0)
+    running, guards = core.initial(run.instrument, balance_minor, now.ts_ms)
+    book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0), _floor(run.params, guards, 0))
+    first_day_ms = guards.day_start_ms + DAY_MS
+    due = due_after(fills.first_swap_ms(run.instrument, now.ts_ms), first_day_ms, rolls, 0)
+    pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0.0)
+    index = 0
+    while index < count:
+        if index > 0 and not record:
+            index, running = skim(run, book, bars, due.next_ms, index, running)
+            now = _now_at(run, bars, index - 1, 3, 0)
+            if index == count:
+                break
+        low, extreme_side, held = 1 << 62, 0, book.position.side
+        for stage in range(-1 if index > 0 else 0, 4):  # the close of the bar before, then the four ticks
+            if stage == 1:
+                extreme_side = book.position.side
+            at = _now_at(run, bars, index, max(stage, 0), extreme_side)
+            until_ms = now.bar_end_ms if stage < 0 else at.ts_ms
+            while due.next_ms <= until_ms:
+                book, due = _time_brings(run, book, now, due, rolls)
+            if stage < 0:
+                book, running, pending = _bar_closed(run, book, now, bars, (running, index - 1), rows)
+                if pending.action == _IDLE and pending.signal != 0:
+                    book = _with_refusal(book, tape, pending, pending.reason)
+            else:
+                now = at
+                book, low = _tick(run, book, now, tape, pending, (index, stage, low))
+                held |= book.position.side
+        if record:
+            tape.equity[index] = _equity(run, book, now)
+            tape.equity_low[index] = min(low, tape.equity[index])
+            tape.held[index] = 1 if held != 0 else 0
+            if index > 0:
+                tape.rsi[index - 1] = rsi(running)
+        index += 1
+    tally = book.tally
+    equity = _equity(run, book, now)
+    counts = (tally.trades, tally.refusals, tally.trips, tally.stopped_out_ms)
+    return Outcome(tally.balance_minor, equity, *counts, book.position, State(running, book.guards))

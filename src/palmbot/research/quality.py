@@ -1,0 +1,237 @@
+"""What is wrong with a file of bars and what is merely odd: all that the loader would refuse, and what it would not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from palmbot import calendar
+from palmbot.core.types import BarArrays, Int64Array
+from palmbot.instruments import InstrumentSpec
+from palmbot.research import store
+from palmbot.research.output import iso_time
+from palmbot.research.rolls import suspected_rolls
+from palmbot.research.rows import Placed, bucket_flaws, period_of, place, read_rows, row_flaws
+from palmbot.research.tables import BoolArray
+from palmbot.settings import DataSettings
+from palmbot.units import MINUTE_MS, price_of_px
+
+LINES_SHOWN = 5
+GAPS_SHOWN = 10
+STALE_BARS = 5  # neighbouring bars with the same four prices: a feed that stood still
+
+FLAWS = (
+    "DATA_NOT_A_PRICE",
+    "DATA_NOT_POSITIVE",
+    "DATA_OHLC",
+    "DATA_NOT_SORTED",
+    "DATA_DUPLICATE",
+    "DATA_TWO_ROWS_IN_BUCKET",
+    "DATA_TIME_TOO_LATE",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of thing found: how often, and the first few lines of the file (rows, in Parquet) that show it.
+
+    ``refused`` findings make the loader refuse the file; they have the code of its error.
+    """
+
+    code: str
+    count: int
+    lines: tuple[int, ...]
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Neighbouring bars that the session has and the file has not: ``[from_ms, to_ms)``, ``bars`` of them."""
+
+    from_ms: int
+    to_ms: int
+    bars: int
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """What ``palmbot data check`` says.
+
+    Attributes:
+        findings: every kind that is looked for, found or not.
+        missing_bars: bars of open sessions without a row, on trade dates that have rows.
+        missing_days: trade dates of the session without any row; holidays are among them unless the calendar has them.
+        unused_bars: bars of the session at times of day at which the file has no row in that whole year. They are not
+            called missing: session hours change over the years, and the session is the union of them.
+        gaps: the biggest runs of missing bars, whole days included, biggest first.
+        suspected_rolls: (time in ms, overnight gap in px) of each.
+    """
+
+    file: Path
+    instrument: str
+    rows: int
+    bars: int
+    first_ms: int
+    last_ms: int
+    period_ms: int
+    adjustment: str
+    findings: tuple[Finding, ...]
+    missing_bars: int
+    missing_days: int
+    unused_bars: int
+    gaps: tuple[Gap, ...]
+    suspected_rolls: tuple[tuple[int, int], ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the loader takes the rows of the file."""
+        return self.bars > 0 and not any(finding.refused and finding.count for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON: times in ISO, roll gaps as decimal numbers."""
+        return asdict(self) | {
+            "file": str(self.file),
+            "ok": self.ok,
+            "first": iso_time(self.first_ms),
+            "last": iso_time(self.last_ms),
+            "gaps": [{"from": iso_time(gap.from_ms), "to": iso_time(gap.to_ms), "bars": gap.bars} for gap in self.gaps],
+            "suspected_rolls": [
+                {"time": iso_time(ts_ms), "gap": price_of_px(gap_px)} for ts_ms, gap_px in self.suspected_rolls
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The rows of a file with their lines, whatever kind of file it is."""
+
+    spec: InstrumentSpec
+    adjustment: str
+    rows: BarArrays
+    line: Int64Array
+    usable: BoolArray  # four positive prices
+    placed: Placed
+    refused: tuple[Finding, ...]
+
+
+def check(settings: DataSettings, spec: InstrumentSpec) -> QualityReport:
+    """Return the quality of the file ``settings.file``.
+
+    Raises:
+        DataError: it is no table of bars at all: unreadable, empty, without the columns, or with times that are none.
+        ConfigError: no file is given.
+    """
+    imported = settings.file is not None and store.is_parquet(settings.file)
+    series = _of_parquet(settings.file) if imported and settings.file is not None else _of_text(settings, spec)
+    bars, line = _usable_bars(series)
+    suspects = (
+        () if settings.rolls_file is not None or series.adjustment != "none" else suspected_rolls(bars, series.spec)
+    )
+    period_ms = series.placed.period_ms
+    expected, missing, unused = _missing(bars, period_ms, series.spec)
+    day = calendar.trade_day(expected, series.spec.core.day_start_ms)
+    on_seen_day = np.isin(day, day[~missing])
+    odd = (
+        _found("OUTSIDE_SESSION", series.line[~series.placed.inside]),
+        _found("ZERO_RANGE", line[bars.high_px == bars.low_px]),
+        _found("STALE_RUN", line[_stale_runs(bars)]),
+        _found("SUSPECTED_ROLL", line[np.isin(bars.ts_ms, [roll.ts_ms for roll in suspects])]),
+    )
+    return QualityReport(
+        file=settings.file or Path(),
+        instrument=series.spec.name,
+        rows=int(series.line.size),
+        bars=int(bars.ts_ms.size),
+        first_ms=int(series.rows.ts_ms.min()),
+        last_ms=int(series.rows.ts_ms.max()),
+        period_ms=period_ms,
+        adjustment=series.adjustment,
+        findings=series.refused + odd,
+        missing_bars=int(np.count_nonzero(missing & on_seen_day)),
+        missing_days=int(np.unique(day[~on_seen_day]).size),
+        unused_bars=unused,
+        gaps=_biggest_gaps(expected, missing, period_ms),
+        suspected_rolls=tuple((roll.ts_ms, roll.gap_px) for roll in suspects),
+    )
+
+
+def _found(code: str, lines: Int64Array, *, refused: bool = False) -> Finding:
+    return Finding(code, int(lines.size), tuple(lines[:LINES_SHOWN].tolist()), refused)
+
+
+def _of_text(settings: DataSettings, spec: InstrumentSpec) -> _Series:
+    rows = read_rows(settings, spec)
+    placed = place(rows.ts_ms, period_of(rows.ts_ms, settings), spec)
+    line = rows.table.line
+    flaws = (*row_flaws(rows), *bucket_flaws(rows.ts_ms, placed))
+    prices = (rows.open_px, rows.high_px, rows.low_px, rows.close_px)
+    bars = BarArrays(placed.ts_ms, placed.end_ms, *prices, store.NO_RATES)
+    usable = rows.readable & (np.minimum.reduce(prices) > 0)
+    refused = tuple(_found(flaw.code, line[flaw.at], refused=True) for flaw in flaws)
+    return _Series(spec, settings.adjustment, bars, line, usable, placed, refused)
+
+
+def _of_parquet(file: Path) -> _Series:
+    """Return an imported series: its rows are without flaw, the import refuses any other."""
+    data = store.read_series(file)
+    bars, all_of_them = data.bars, np.ones(data.bars.ts_ms.size, dtype=np.bool_)
+    line = np.arange(1, bars.ts_ms.size + 1, dtype=np.int64)
+    placed = Placed(data.period_ms, bars.ts_ms, bars.end_ms, all_of_them, labels=0)
+    refused = tuple(Finding(code, 0, (), refused=True) for code in FLAWS)
+    return _Series(data.spec, data.adjustment, bars, line, all_of_them, placed, refused)
+
+
+def _usable_bars(series: _Series) -> tuple[BarArrays, Int64Array]:
+    """Return the usable bars of the session in order, one a bucket, and their lines."""
+    rows = series.rows
+    order = np.argsort(rows.ts_ms, kind="stable")
+    order = order[series.placed.inside[order] & series.usable[order]]
+    order = order[np.unique(rows.end_ms[order], return_index=True)[1]]
+    bars = BarArrays._make((*(values[order] for values in rows[:6]), store.NO_RATES))
+    return bars, series.line[order]
+
+
+def _stale_runs(bars: BarArrays) -> Int64Array:
+    """Return the indexes at which runs of at least `STALE_BARS` equal bars begin."""
+    prices = np.stack([bars.open_px, bars.high_px, bars.low_px, bars.close_px])
+    starts = (
+        np.flatnonzero(np.append(True, (np.diff(prices) != 0).any(axis=0))) if prices.size else np.empty(0, np.int64)
+    )
+    lengths = np.diff(np.append(starts, bars.ts_ms.size))
+    return starts[lengths >= STALE_BARS]
+
+
+def _missing(bars: BarArrays, period_ms: int, spec: InstrumentSpec) -> tuple[Int64Array, BoolArray, int]:
+    """Return the buckets in which the session opens, which of them have no bar, and how many more there are.
+
+    The latter lie at a time of day at which the file has no row in that year.
+    """
+    if bars.ts_ms.size == 0:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), 0
+    day_start_ms = spec.core.day_start_ms
+    present = bars.end_ms - period_ms
+    spans = calendar.open_spans(int(present[0]), int(bars.end_ms[-1]), spec.session)
+    buckets = [
+        np.arange(calendar.bucket_start(start_ms, period_ms, day_start_ms), end_ms, period_ms, dtype=np.int64)
+        for start_ms, end_ms in spans
+    ]
+    expected = np.unique(np.concatenate(buckets))
+    missing = ~np.isin(expected, present)
+    local_ms = calendar.wall_ms(expected, spec.session.time_zone)
+    year = local_ms.astype("datetime64[ms]").astype("datetime64[Y]").astype(np.int64)
+    slot = year * calendar.WEEK_MINUTES + local_ms // MINUTE_MS % (24 * 60)
+    used = np.isin(slot, slot[~missing])
+    return expected[used], missing[used], int(np.count_nonzero(~used))
+
+
+def _biggest_gaps(expected: Int64Array, missing: BoolArray, period_ms: int) -> tuple[Gap, ...]:
+    edges = np.diff(np.concatenate(([False], missing, [False])).astype(np.int8))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    biggest = np.argsort(starts - stops, kind="stable")[:GAPS_SHOWN]
+    return tuple(
+        Gap(int(expected[start]), int(expected[stop - 1]) + period_ms, int(stop - start))
+        for start, stop in zip(starts[biggest], stops[biggest], strict=True)
+    )

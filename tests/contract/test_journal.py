@@ -1,0 +1,381 @@
+"""What every journal promises, whoever writes it and wherever it lies."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert, select, text, update
+from tests.contract.journal_stories import (
+    Story,
+    bar_closed,
+    breaker,
+    interleaved,
+    note,
+    refusal,
+    run_started,
+    simple,
+    stories,
+)
+
+from palmbot.adapters import migrations, tables
+from palmbot.adapters.database import WRITE_OPTION, engine_of, sqlite_url
+from palmbot.adapters.journal import EquityRow, Journal, rebuild, verify, write
+from palmbot.errors import InvariantError, RefusedError, UsageError
+from palmbot.model import Execution, JournalEvent, OrderEvent, Refusal
+from palmbot.orders.records import event_of_order_event
+from palmbot.ports import Journal as JournalPort
+
+WHERE = ("writer thread", "inline", "in memory")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return sqlite_url(tmp_path / "data" / "journal.sqlite")
+
+
+@pytest.fixture(params=WHERE)
+async def journal(request: pytest.FixtureRequest, url: str) -> AsyncIterator[Journal]:
+    opened = Journal.open("sqlite://" if request.param == "in memory" else url, inline=request.param != "writer thread")
+    yield opened
+    await opened.close()
+
+
+def test_the_journal_is_what_the_port_asks_for(url: str) -> None:
+    journal = Journal.open(url, inline=True)
+    port: JournalPort = journal  # mypy compares the signatures
+    assert port.last("note") is None
+
+
+async def test_an_append_returns_the_number_of_its_last_event(journal: Journal) -> None:
+    assert await journal.append([note(1)]) == 1
+    assert await journal.append([note(2), note(3)]) == 3
+    assert await journal.append([]) == 3
+
+
+async def test_appends_at_the_same_time_each_get_their_own_numbers(journal: Journal) -> None:
+    sizes = [1, 3, 2, 5, 1]
+    seqs = await asyncio.gather(*(journal.append([note(size)] * size) for size in sizes))
+    assert sorted(seqs) == [1, 4, 6, 11, 12]
+    for size, seq in zip(sizes, seqs, strict=True):
+        own = journal.events("note", after_seq=seq - size)[:size]
+        assert [event.body["number"] for event in own] == [size] * size
+
+
+async def test_the_newest_event_of_a_kind_and_all_after_a_number_can_be_read(journal: Journal) -> None:
+    assert journal.last("note") is None
+    await journal.append([note(1), refusal(5, 1, 30), note(2), note(3)])
+    assert journal.last("note") == note(3)
+    assert journal.last("refusal") == refusal(5, 1, 30)
+    assert journal.events("note") == (note(1), note(2), note(3))
+    assert journal.events("note", after_seq=1) == (note(2), note(3))
+
+
+async def test_what_was_deferred_is_written_before_what_is_appended_after_it(journal: Journal) -> None:
+    journal.defer([note(1)])
+    journal.defer([note(2), note(3)])
+    assert await journal.append([note(4)]) == 4
+    assert [event.body["number"] for event in journal.events("note")] == [1, 2, 3, 4]
+
+
+async def test_a_flush_writes_what_was_deferred(journal: Journal) -> None:
+    journal.defer([note(1)])
+    assert journal.last("note") is None
+    await journal.flush()
+    assert journal.last("note") == note(1)
+
+
+async def test_closing_writes_what_was_deferred(url: str) -> None:
+    journal = Journal.open(url)
+    journal.defer([note(1)])
+    await journal.close()
+    again = Journal.open(url)
+    assert again.last("note") == note(1)
+    await again.close()
+
+
+async def test_many_deferred_events_are_written_without_an_append(url: str) -> None:
+    journal = Journal.open(url, inline=True, deferred_max=3)
+    journal.defer([note(1), note(2)])
+    assert journal.last("note") is None
+    journal.defer([note(3)])
+    assert journal.last("note") == note(3)
+    await journal.close()
+
+
+async def test_a_closed_journal_takes_nothing_and_closes_again_without_harm(journal: Journal) -> None:
+    await journal.close()
+    with pytest.raises(InvariantError, match="JOURNAL_CLOSED"):
+        await journal.append([note(1)])
+    with pytest.raises(InvariantError, match="JOURNAL_CLOSED"):
+        journal.defer([note(1)])
+
+
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.dictionaries(st.text(), BODIES, max_size=4), min_size=1, max_size=8))
+def test_a_body_comes_back_bit_for_bit(bodies: list[dict[str, Any]]) -> None:
+    async def story() -> None:
+        journal = Journal.open("sqlite://", inline=True)
+        await journal.append([JournalEvent("state", number, body) for number, body in enumerate(bodies)])
+        assert repr([event.body for event in journal.events("state")]) == repr(bodies)  # repr tells -0.0 from 0.0
+        await journal.close()
+
+    asyncio.run(story())
+
+
+async def test_more_events_than_one_read_takes_come_back_in_order(journal: Journal) -> None:
+    await journal.append([note(number) for number in range(2_500)])
+    assert [event.body["number"] for event in journal.events("note")] == list(range(2_500))
+
+
+async def test_bars_refusals_and_breakers_are_projected_for_the_run_they_belong_to(journal: Journal) -> None:
+    await journal.append([run_started("a"), bar_closed(100), bar_closed(200), refusal(200, -1, 30), breaker(9, 3)])
+    await journal.append([run_started("b"), bar_closed(300, sentiment=-12.5, action=1), refusal(300, 1, 34)])
+    assert journal.equity("a") == (EquityRow(100, 100, 99, 101), EquityRow(200, 200, 199, 201))
+    assert journal.equity("b") == (EquityRow(300, 300, 299, 301),)
+    assert journal.equity() == journal.equity("a") + journal.equity("b")
+    assert journal.refusals() == (Refusal(200, -1, 30), Refusal(300, 1, 34))
+    assert journal.refusals("b") == (Refusal(300, 1, 34),)
+    with journal._reading() as connection:
+        decided = connection.execute(select(tables.decisions)).mappings().all()
+        tripped = connection.execute(select(tables.breakers)).mappings().one()
+    assert [row["sentiment"] for row in decided] == [None, None, -12.5]
+    assert [row["run_id"] for row in decided] == ["a", "a", "b"]
+    assert dict(tripped) == {"seq": 5, "run_id": "a", "ts_ms": 9, "reason": 3, "until_ms": 14, "detail": "why"}
+
+
+async def test_a_position_becomes_a_trade_when_its_volume_is_zero(journal: Journal) -> None:
+    story = simple(7, pnl_minor=-250)
+    *before, closed, _cancelled = story.events()
+    await journal.append([run_started("a"), *before])
+    assert journal.trades() == ()
+    await journal.append([closed])
+    assert journal.trades() == (story.trade(),)
+    assert journal.trades("another") == ()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_trades_are_those_of_the_stories_however_events_mix_repeat_and_batch(data: st.DataObject) -> None:
+    told = [data.draw(stories(position_id)) for position_id in range(1, data.draw(st.integers(1, 3)) + 1)]
+    events = interleaved([story.events() for story in told], data.draw(st.lists(st.integers(0, 5), max_size=40)))
+    chance = random.Random(data.draw(st.integers(0, 2**32)))
+    repeated = [
+        again for event in events for again in [event] * (1 + (event.kind != "intent" and chance.random() < 0.3))
+    ]
+    late = [event for event in events if event.kind == "order_event"][:5]  # and some from long ago at the end
+    asyncio.run(_assert_trades(told, [run_started("a"), *repeated, *late], chance))
+
+
+async def _assert_trades(told: list[Story], events: list[JournalEvent], chance: random.Random) -> None:
+    journal = Journal.open("sqlite://", inline=True)
+    while events:
+        size = chance.randint(1, len(events))
+        await journal.append(events[:size])
+        events = events[size:]
+    by_label = {story.trade(): story for story in told}
+    assert set(journal.trades()) == set(by_label)
+    with journal._reading() as connection:
+        before = [connection.execute(select(table)).all() for table in tables.PROJECTIONS]
+        left = connection.execute(select(tables.positions.c.volume_cu)).scalars().all()
+    with journal._connection.begin():
+        rebuild(journal._connection)
+    with journal._reading() as connection:
+        assert [connection.execute(select(table)).all() for table in tables.PROJECTIONS] == before
+    assert not any(left)
+    await journal.close()
+
+
+async def test_closing_deals_without_a_position_snapshot_still_come_to_the_trade(journal: Journal) -> None:
+    story = simple(7)
+    fills = [(replace(event, position=None), reason) for event, reason in story.broker_events() if event.fill]
+    bare = [event_of_order_event(event, reason) for event, reason in fills]
+    await journal.append([story.events()[0], *bare])
+    (trade,) = journal.trades()
+    expected = story.trade()
+    assert (trade.pnl_minor, trade.side, trade.entry_ms) == (expected.pnl_minor, expected.side, expected.entry_ms)
+
+
+async def test_an_order_goes_from_intended_to_its_end_and_never_back(journal: Journal) -> None:
+    story = simple(7)
+    intent, accepted, filled, *_rest = story.events()
+
+    def order() -> tuple[str, int]:
+        with journal._reading() as connection:
+            row = connection.execute(select(tables.orders)).mappings().one()
+        return row["status"], row["executed_cu"]
+
+    await journal.append([intent])
+    assert order() == ("INTENDED", 0)
+    await journal.append([accepted])
+    assert order() == ("ACCEPTED", 0)
+    await journal.append([filled])
+    assert order() == ("FILLED", 100)
+    await journal.append([accepted, *_rest])
+    assert order() == ("FILLED", 100)
+
+
+async def test_a_refused_request_keeps_the_brokers_code(journal: Journal) -> None:
+    story = simple(7)
+    refused = OrderEvent(Execution.ERROR, 5, error_code="NOT_ENOUGH_MONEY", error_text="no", request_id=story.label)
+    await journal.append([story.events()[0], event_of_order_event(refused)])
+    with journal._reading() as connection:
+        row = connection.execute(select(tables.orders)).mappings().one()
+    assert (row["status"], row["error_code"]) == ("ERROR", "NOT_ENOUGH_MONEY")
+
+
+async def test_a_second_intent_of_one_client_order_id_is_refused_before_it_could_be_sent(journal: Journal) -> None:
+    intent = simple(7).events()[0]
+    await journal.append([intent])
+    with pytest.raises(InvariantError, match="JOURNAL_EVENT_MALFORMED"):
+        await journal.append([note(1), intent])
+    assert journal.last("note") is None  # the whole batch is undone
+    with pytest.raises(InvariantError, match="JOURNAL_EVENT_MALFORMED"):
+        await journal.append([note(2)])
+
+
+@pytest.mark.parametrize("body", [{"rsi": math.nan}, {"rsi": object()}], ids=["not a number", "not JSON"])
+async def test_a_body_that_is_not_plain_json_is_a_bug_that_stops_the_journal(
+    journal: Journal, body: dict[str, Any]
+) -> None:
+    with pytest.raises(InvariantError, match="JOURNAL_EVENT_MALFORMED"):
+        await journal.append([JournalEvent("note", 1, body)])
+    assert journal.last("note") is None
+
+
+async def test_an_event_that_lacks_a_field_names_it(journal: Journal) -> None:
+    with pytest.raises(InvariantError, match="KeyError\\('reason'\\)"):
+        await journal.append([JournalEvent("refusal", 1, {"bar_end_ms": 1, "side": 1})])
+
+
+async def _filled(url: str) -> None:
+    journal = Journal.open(url)
+    told = [simple(7), simple(8, pnl_minor=-40, start_ms=5_000)]
+    await journal.append([run_started("a"), bar_closed(100), refusal(100, 1, 30), breaker(5, 3)])
+    for story in told:
+        await journal.append(story.events())
+    await journal.close()
+
+
+async def test_a_sound_journal_verifies_without_a_difference(url: str) -> None:
+    await _filled(url)
+    assert verify(url) == ()
+
+
+async def test_verify_tells_what_was_changed_removed_or_added_in_a_projection(url: str) -> None:
+    await _filled(url)
+    engine = engine_of(url)
+    with engine.connect().execution_options(**{WRITE_OPTION: True}) as connection, connection.begin():
+        connection.execute(update(tables.trades).where(tables.trades.c.position_id == 7).values(pnl_minor=999))
+        connection.execute(delete(tables.equity))
+        row = {"seq": 1, "run_id": "a", "bar_end_ms": 1, "side": 1, "reason": 1}
+        connection.execute(insert(tables.refusals), row)
+    assert verify(url) == (
+        "equity seq=2: missing",
+        "refusals seq=1: not in the events",
+        "trades position_id=7: pnl_minor is 999, the events say 100",
+    )
+    with engine.connect().execution_options(**{WRITE_OPTION: True}) as connection, connection.begin():
+        rebuild(connection)
+    engine.dispose()
+    assert verify(url) == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("DELETE FROM events WHERE seq = 2", "events seq=2: missing"),
+        ("UPDATE events SET body = '{' WHERE seq = 3", "events after seq=0: unreadable"),
+        ("UPDATE events SET body = '{}' WHERE seq = 3", "events after seq=0: unreadable, KeyError('bar_end_ms')"),
+    ],
+)
+async def test_verify_tells_when_the_events_themselves_were_tampered_with(url: str, statement: str, found: str) -> None:
+    await _filled(url)
+    engine = engine_of(url)
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("PRAGMA defer_foreign_keys=ON"))
+        connection.execute(text("DELETE FROM equity"))
+        connection.execute(text("DELETE FROM decisions"))
+        for verb in ("update", "delete"):
+            connection.execute(text(f"DROP TRIGGER events_no_{verb}"))
+        connection.execute(text(statement))
+    engine.dispose()
+    assert any(difference.startswith(found) for difference in verify(url))
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET ts_ms = 0", "DELETE FROM events"])
+async def test_the_database_itself_refuses_to_change_an_event(url: str, statement: str) -> None:
+    await _filled(url)
+    engine = engine_of(url)
+    with engine.connect() as connection, pytest.raises(Exception, match="events are append-only"):
+        connection.execute(text(statement))
+    engine.dispose()
+    assert verify(url) == ()
+
+
+def test_verify_makes_no_journal_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="JOURNAL_MISSING"):
+        verify(sqlite_url(tmp_path / "journal.sqlite"))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_journal_of_a_newer_palmbot_is_refused_and_left_alone(url: str) -> None:
+    await _filled(url)
+    engine = engine_of(url)
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(RefusedError, match="JOURNAL_TOO_NEW"):
+        Journal.open(url)
+    with pytest.raises(RefusedError, match="JOURNAL_SCHEMA"):
+        verify(url)
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(url: str) -> None:
+    journal = Journal.open(url, inline=True)
+    with journal._reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+    (folder,) = migrations.__path__
+    assert ScriptDirectory(folder).get_current_head() == tables.SCHEMA
+
+
+async def test_the_database_waits_for_the_disk_at_every_commit(url: str) -> None:
+    journal = Journal.open(url)
+    pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5_000}
+    found = {name: journal._connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas}
+    assert found == pragmas
+    journal._connection.rollback()
+    await journal.close()
+
+
+def test_a_failed_write_leaves_nothing_behind() -> None:
+    engine = engine_of("sqlite://")
+    with engine.connect() as connection:
+        tables.metadata.create_all(connection)
+        connection.commit()
+        with pytest.raises(KeyError), connection.begin():
+            write(connection, [note(1), JournalEvent("refusal", 1, {})])
+        assert connection.execute(select(tables.events)).all() == []
+
+
+def test_a_journal_in_memory_has_no_writer_thread() -> None:
+    with pytest.raises(InvariantError, match="JOURNAL_IN_MEMORY"):
+        Journal.open("sqlite://")
