@@ -25,9 +25,10 @@ def walk(bars: int, seed: int = 1, period_ms: int = DAY_MS) -> BarArrays:
     place = np.arange(bars, dtype=np.int64)
     days = place + 2 * ((place + 4) // 5) if period_ms == DAY_MS else place
     ts_ms = START_MS + days * period_ms
-    close = 4_000 * np.exp(np.cumsum(rng.normal(0.0, 0.013, bars)))
-    opening = np.concatenate(([4_000.0], close[:-1])) * np.exp(rng.normal(0.0, 0.003, bars))
-    reach = np.abs(rng.normal(0.0, 0.007, (2, bars)))
+    wildness = (period_ms / DAY_MS) ** 0.5
+    close = 4_000 * np.exp(np.cumsum(rng.normal(0.0, 0.013 * wildness, bars)))
+    opening = np.concatenate(([4_000.0], close[:-1])) * np.exp(rng.normal(0.0, 0.003 * wildness, bars))
+    reach = np.abs(rng.normal(0.0, 0.007 * wildness, (2, bars)))
     high = np.maximum(opening, close) * (1 + reach[0])
     low = np.minimum(opening, close) * (1 - reach[1])
     prices = [np.asarray(np.rint(column), dtype=np.int64) * TICK_PX for column in (opening, high, low, close)]

@@ -303,8 +303,8 @@ async def test_verify_tells_what_was_changed_removed_or_added_in_a_projection(ur
     ("statement", "found"),
     [
         ("DELETE FROM events WHERE seq = 2", "events seq=2: missing"),
-        ("UPDATE events SET body = '{' WHERE seq = 3", "events after seq=0: unreadable"),
-        ("UPDATE events SET body = '{}' WHERE seq = 3", "events after seq=0: unreadable, KeyError('bar_end_ms')"),
+        ("UPDATE events SET body = '{' WHERE seq = 3", "events seq=1..1000: one is malformed"),
+        ("UPDATE events SET body = '{}' WHERE seq = 3", "events seq=1..1000: one is malformed, KeyError('bar_end_ms')"),
     ],
 )
 async def test_verify_tells_when_the_events_themselves_were_tampered_with(url: str, statement: str, found: str) -> None:

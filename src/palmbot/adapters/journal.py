@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, make_url, select, text
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from palmbot.adapters import tables
 from palmbot.adapters.database import WRITE_OPTION, engine_of, explained, is_memory, place_of, schema_of, upgrade
@@ -67,7 +67,7 @@ def write(connection: Connection, events: Sequence[JournalEvent]) -> int:
 
 def rebuild(connection: Connection) -> None:
     """Compute every projection again from the events, inside the connection's transaction."""
-    for table in reversed(tables.PROJECTIONS):
+    for table in tables.PROJECTIONS:
         connection.execute(delete(table))
     for chunk in _chunks(connection):
         project(connection, chunk)
@@ -299,8 +299,8 @@ def _copy(stored: Connection, again: Connection) -> Iterator[str]:
                 if seq != expected_seq:
                     yield f"events seq={expected_seq}: missing"
                 expected_seq = seq + 1
-    except (ValueError, KeyError, TypeError) as error:
-        yield f"events after seq={expected_seq - 1}: unreadable, {error!r}"
+    except (ValueError, KeyError, TypeError, IntegrityError) as error:
+        yield f"events seq={expected_seq}..{expected_seq + _CHUNK - 1}: one is malformed, {error!r}"
 
 
 def _differences(table: Table, stored: Connection, again: Connection) -> Iterator[str]:

@@ -26,10 +26,10 @@ class Lines:
             self._trades_count = view.trades_count
         new = view.trades_count - self._trades_count
         self._trades_count = view.trades_count
-        for trade in reversed(view.trades[:new]):
-            self._write(trade.exit_ms, self._trade(trade, view), view)
         if new > len(view.trades):
             self._write(view.clock_ms, f"{new - len(view.trades)} earlier trades are not shown here", view)
+        for trade in reversed(view.trades[:new]):
+            self._write(trade.exit_ms, self._trade(trade, view), view)
         self._write_breakers(view)
 
     def _write_breakers(self, view: BotView) -> None:

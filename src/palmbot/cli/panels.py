@@ -34,8 +34,8 @@ def header(view: BotView) -> RenderableType:
     clock = Text(f"{moment(view.clock_ms, '%a %Y-%m-%d %H:%M')} UTC ")
     clock.append(view.link.value, LINK_STYLES[view.link])
     row = Table.grid(expand=True)
-    row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    row.add_column(justify="right", no_wrap=True)
+    row.add_column(no_wrap=True, overflow="ellipsis")
+    row.add_column(ratio=1, justify="right", no_wrap=True, overflow="ellipsis")
     row.add_row(title, clock)
     return row
 

@@ -26,11 +26,11 @@ def draw(view: BotView, settings: Settings, width: int) -> Layout:
     top.split_row(Layout(panels.market(view, settings)), Layout(panels.account(view, settings)))
     middle.split_row(Layout(panels.position(view, settings)), Layout(panels.breakers(view, settings)))
     bottom = Layout()
-    history = (Layout(panels.decisions(view)), Layout(panels.trades(view)))
+    decisions, trades = panels.decisions(view), panels.trades(view)
     if width >= WIDE:
-        bottom.split_row(*history)
+        bottom.split_row(Layout(decisions), Layout(trades))
     else:
-        bottom.split_column(*history)
+        bottom.split_column(Layout(decisions, ratio=5), Layout(trades, ratio=4))
     screen = Layout()
     screen.split_column(Layout(panels.header(view), size=1), top, middle, bottom)
     return screen
@@ -59,7 +59,7 @@ class LiveView:
         return draw(self._view, self._settings, self._live.console.width)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._live.start(refresh=True)
         return self
 
     def __exit__(

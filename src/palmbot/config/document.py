@@ -21,23 +21,23 @@ _HEAD = """\
 _PARAMS_HEAD = """\
 # A profile of your own: a name, what it starts from (rsi_sentiment or rsi_trend), and what it changes.
 # Sizing and breakers may be set here too; [sizing] and [breakers] hold for every profile.
-# [profile.mine]
-# base = "rsi_sentiment"
-# rsi_low = 25
+#   [profile.mine]
+#   base = "rsi_sentiment"
+#   rsi_low = 25
 
 [profile.rsi_sentiment]
 """
 _INSTRUMENT_HEAD = """\
 # Another instrument: its name and everything that differs; base = "palm_oil" takes the rest from the built-in one.
-# [instrument.brent]
-# symbol = "XBRUSD"
-# digits = 2
-# quote_currency = "USD"
-# lot = 100
-# leverage = 10
-# spread = 0.04
-# slippage = 0.02
-# commission = "0.005%"
+#   [instrument.brent]
+#   symbol = "XBRUSD"
+#   digits = 2
+#   quote_currency = "USD"
+#   lot = 100
+#   leverage = 10
+#   spread = 0.04
+#   slippage = 0.02
+#   commission = "0.005%"
 
 [instrument.palm_oil]
 """

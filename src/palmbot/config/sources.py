@@ -257,7 +257,7 @@ def from_params_file(path: Path) -> tuple[str | None, tuple[Assignment, ...]]:
         ConfigError: the file is not ``{"profile": name, "params": {field: value}}``.
     """
     try:
-        document = json.loads(_text_of(path), parse_float=Decimal)
+        document = json.loads(_text_of(path), parse_float=Decimal, parse_constant=Decimal)
     except json.JSONDecodeError as error:
         raise ConfigError(
             "BAD_JSON",

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
+EXPONENT_MAX = 40  # nobody means 1e-99999, and writing it out would fill the memory
 _DURATION_MS = MappingProxyType({"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS, "s": SECOND_MS, "ms": 1})
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _DURATIONS = re.compile(rf"(?:{_DURATION.pattern})+")
@@ -62,7 +63,7 @@ def decimal_of(text: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > EXPONENT_MAX:
         raise BadTextError("BAD_NUMBER", "Write a number, for instance 25 or 0.5.")
     return number
 

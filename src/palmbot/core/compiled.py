@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 from numba import njit
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_INTERNAL = ("cache", "nogil", "forceinline", "no_cpython_wrapper", "no_cfunc_wrapper")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -18,11 +17,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile ``function`` into each of its callers: for what is small, or called in one place only."""
-    return cast("Callable[P, R]", njit(cache=True, nogil=True, forceinline=True)(function))
+    """Compile ``function`` into each of its callers: for what is small, or called in one place only.
 
-
-def internal(function: Callable[P, R]) -> Callable[P, R]:
-    """Like ``inlined``, for compiled callers only: without the wrapper for Python it compiles much faster."""
-    options: dict[str, Any] = dict.fromkeys(_INTERNAL, True)
-    return cast("Callable[P, R]", njit(**options)(function))
+    Called from Python it is compiled on its own.
+    """
+    return cast("Callable[P, R]", njit(cache=True, nogil=True, inline="always")(function))

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from palmbot.core import breakers, fills
 from palmbot.core import step as core
-from palmbot.core.compiled import compiled, internal
+from palmbot.core.compiled import compiled, inlined
 from palmbot.core.indicators import rsi
 from palmbot.core.signals import sentiment_at
 from palmbot.core.skim import skim
-from palmbot.core.tape import Tape, write_refusal, write_trade, write_trip
+from palmbot.core.tape import Tape, write_refusal, write_trade, write_trips
 from palmbot.core.types import (
     Account,
     Action,
@@ -25,10 +25,13 @@ from palmbot.core.types import (
     Breakers,
     Decision,
     Indicators,
+    Instrument,
+    Int64Array,
     Params,
     Position,
     Reason,
     RollArrays,
+    Sentiment,
     SentimentArrays,
     State,
 )
@@ -38,6 +41,7 @@ from palmbot.core.world import (
     Now,
     Opening,
     Outcome,
+    Row,
     Run,
     Tally,
     due_after,
@@ -50,6 +54,7 @@ from palmbot.core.world import (
 from palmbot.units import DAY_MS, RATE_ONE_E8
 
 TICK_MS = 15_000  # between the four ticks of a bar
+_FAR_MINOR = 1 << 62
 
 _NONE = int(Reason.NONE)
 _TP = int(Reason.TP)
@@ -60,14 +65,14 @@ _ENTER = int(Action.ENTER)
 _EXIT = int(Action.EXIT)
 
 
-@internal
+@inlined
 def _equity(run: Run, book: Book, now: Now) -> int:
     """Return equity at the tick ``now``."""
     floating = fills.floating_minor(run.instrument, book.position, now.bid_px, now.spread_px, now.rate_e8)
     return book.tally.balance_minor + floating
 
 
-@internal
+@inlined
 def _floor(params: Params, guards: Breakers, margin_minor: int) -> int:
     """Return the equity at or below which a loss limit or a stop-out has to be looked at."""
     floor = margin_minor // 2  # a broker closes when equity falls below half of the margin
@@ -78,26 +83,26 @@ def _floor(params: Params, guards: Breakers, margin_minor: int) -> int:
     return floor
 
 
-@internal
+@inlined
 def _with_guards(run: Run, book: Book, guards: Breakers) -> Book:
     floor = _floor(run.params, guards, book.opening.margin_minor)
     return Book(guards, book.position, book.opening, book.tally, floor)
 
 
-@internal
+@inlined
 def _with_position(book: Book, position: Position) -> Book:
     return Book(book.guards, position, book.opening, book.tally, book.floor_minor)
 
 
-@internal
-def _with_refusal(book: Book, tape: Tape, decision: Decision, reason: int) -> Book:
+@inlined
+def _with_refusal(book: Book, events: Int64Array, decision: Decision, reason: int) -> Book:
     tally = book.tally
-    refusals = write_refusal(tape, tally.refusals, decision, reason)
-    after = Tally(tally.balance_minor, tally.trades, refusals, tally.trips, tally.stopped_out_ms)
+    row = write_refusal(events, tally.events, decision, reason)
+    after = Tally(tally.balance_minor, row, tally.trades, tally.refusals + 1, tally.trips, tally.stopped_out_ms)
     return Book(book.guards, book.position, book.opening, after, book.floor_minor)
 
 
-@internal
+@inlined
 def _time_brings(run: Run, book: Book, now: Now, due: Due, rolls: RollArrays) -> tuple[Book, Due]:
     """Do the one thing that is due next (swap < roll < day at equal times); ``now`` is the last tick before it."""
     instrument, position = run.instrument, book.position
@@ -119,8 +124,8 @@ def _time_brings(run: Run, book: Book, now: Now, due: Due, rolls: RollArrays) ->
     return book, due_after(swap_ms, day_ms, rolls, index)
 
 
-@internal
-def _close(run: Run, book: Book, now: Now, tape: Tape, price_px: int, reason: int) -> Book:
+@inlined
+def _close(run: Run, book: Book, now: Now, events: Int64Array, price_px: int, reason: int) -> Book:
     """Close the position at ``price_px`` and count it."""
     instrument, position, opening, tally = run.instrument, book.position, book.opening, book.tally
     side, volume = position.side, position.volume_cu
@@ -147,29 +152,32 @@ def _close(run: Run, book: Book, now: Now, tape: Tape, price_px: int, reason: in
         fee,
         -fills.money_minor(spread * volume, now.rate_e8, instrument.money_digits),
         -fills.money_minor(slippage * volume, now.rate_e8, instrument.money_digits),
+        opening.risk_minor,
     )
-    trades = write_trade(tape, tally.trades, row, opening.risk_minor)
+    written = write_trade(events, tally.events, row)
     guards, verdict = core.on_close(run.params, book.guards, net, balance, now.bar_end_ms, now.ts_ms)
-    trips = write_trip(tape, tally.trips, verdict, now.ts_ms)
-    after = Tally(balance, trades, tally.refusals, trips, tally.stopped_out_ms)
+    tripped = write_trips(events, written, verdict, now.ts_ms)
+    trips = tally.trips + tripped - written
+    after = Tally(balance, tripped, tally.trades + 1, tally.refusals, trips, tally.stopped_out_ms)
     return Book(guards, flat(), unopened(), after, _floor(run.params, guards, 0))
 
 
-@internal
-def _limits(run: Run, book: Book, now: Now, tape: Tape, equity: int) -> tuple[Book, int]:
+@inlined
+def _limits(run: Run, book: Book, now: Now, events: Int64Array, equity: int) -> tuple[Book, int]:
     """Test loss limits and margin exactly at ``equity``; return the reason to flatten at this tick, or NONE."""
     tally = book.tally
     guards, verdict = core.on_mark(run.params, book.guards, equity, now.ts_ms)
-    trips = write_trip(tape, tally.trips, verdict, now.ts_ms)
+    row = write_trips(events, tally.events, verdict, now.ts_ms)
     stopped = tally.stopped_out_ms
     if 2 * equity < book.opening.margin_minor and stopped == 0:
         stopped = now.ts_ms
-    after = Tally(tally.balance_minor, tally.trades, tally.refusals, trips, stopped)
+    trips = tally.trips + row - tally.events
+    after = Tally(tally.balance_minor, row, tally.trades, tally.refusals, trips, stopped)
     return _with_guards(run, Book(guards, book.position, book.opening, after, 0), guards), verdict.reason
 
 
-@internal
-def _enter(run: Run, book: Book, now: Now, tape: Tape, decision: Decision, index: int) -> Book:
+@inlined
+def _enter(run: Run, book: Book, now: Now, events: Int64Array, decision: Decision, index: int) -> Book:
     """Send the pending entry, unless a breaker, the gap or the margin forbids it."""
     instrument = run.instrument
     side, volume = decision.side, decision.volume_cu
@@ -179,7 +187,7 @@ def _enter(run: Run, book: Book, now: Now, tape: Tape, decision: Decision, index
     if reason == _NONE and margin > book.tally.balance_minor:
         reason = _NOT_ENOUGH_MONEY
     if reason != _NONE:
-        return _with_refusal(book, tape, decision, reason)
+        return _with_refusal(book, events, decision, reason)
     commission = fills.commission_minor(instrument, price, volume, now.rate_e8)
     sl_px, tp_px = price - side * decision.sl_px, price + side * decision.tp_px
     position = Position(side, volume, price, sl_px, tp_px, sl_px, now.ts_ms, 0, 0, commission)
@@ -187,7 +195,7 @@ def _enter(run: Run, book: Book, now: Now, tape: Tape, decision: Decision, index
     return Book(book.guards, position, opening, book.tally, _floor(run.params, book.guards, margin))
 
 
-@internal
+@inlined
 def _leave_or_amend(book: Book, now: Now, decision: Decision) -> tuple[Book, int]:
     """Carry out a pending exit or amend on the first tick of a bar; return the reason to close now, or NONE."""
     if decision.action == _EXIT:
@@ -198,110 +206,116 @@ def _leave_or_amend(book: Book, now: Now, decision: Decision) -> tuple[Book, int
     return _with_position(book, with_stop(book.position, decision.sl_px)), _NONE
 
 
-@internal
+@inlined
 def _tick(
-    run: Run, book: Book, now: Now, tape: Tape, pending: Decision, place: tuple[int, int, int]
+    run: Run, book: Book, now: Now, events: Int64Array, pending: Decision, place: tuple[int, int, int]
 ) -> tuple[Book, int]:
     """Play one tick; ``place`` = (bar index, tick 0..3, lowest equity of the bar so far, which is returned updated)."""
     index, tick, low = place
     side = book.position.side
     if side == 0:
         if tick == 0 and pending.action == _ENTER:
-            book = _enter(run, book, now, tape, pending, index)
+            book = _enter(run, book, now, events, pending, index)
         return book, low
     reason, price = fills.protective_fill(book.position, now.bid_px, now.spread_px, now.slippage_px, tick == 0)
     if reason == _NONE:
         equity = _equity(run, book, now)
         low = min(low, equity)
         if equity <= book.floor_minor:
-            book, reason = _limits(run, book, now, tape, equity)
+            book, reason = _limits(run, book, now, events, equity)
         if reason == _NONE and tick == 0 and pending.action != _IDLE:
             book, reason = _leave_or_amend(book, now, pending)
         price = fills.market_px(-side, now.bid_px, now.spread_px, now.slippage_px)
     if reason != _NONE:
-        book = _close(run, book, now, tape, price, reason)
+        book = _close(run, book, now, events, price, reason)
         low = min(low, book.tally.balance_minor)
     return book, low
 
 
-@internal
+@inlined
 def _bar_closed(
-    run: Run, book: Book, now: Now, bars: BarArrays, before: tuple[Indicators, int], rows: SentimentArrays
+    run: Run, book: Book, now: Now, row: Row, before: tuple[Indicators, int], sentiment: Sentiment
 ) -> tuple[Book, Indicators, Decision]:
-    """Close the bar whose last tick was ``now``; ``before`` = (indicators before it, its index)."""
+    """Close the bar ``row``, whose last tick was ``now``; ``before`` = (indicators before it, its index)."""
     running, index = before
-    back = index - run.params.spike_bars
-    bar = Bar(
+    prices = (row.open_px, row.high_px, row.low_px, row.close_px, row.past_close_px)
+    bar = Bar(row.ts_ms, row.end_ms, *prices, now.spread_px, now.rate_e8)
+    position = with_bars(book.position, index - book.opening.bar_index + 1)
+    account = Account(book.tally.balance_minor, _equity(run, book, now), position)
+    state, decision = core.step(run.params, run.instrument, State(running, book.guards), bar, account, sentiment)
+    return _with_guards(run, book, state.breakers), state.indicators, decision
+
+
+@inlined
+def _now_at(instrument: Instrument, row: Row, tick: int, side: int) -> Now:
+    """Return tick 0..3 of the bar ``row``; ``side`` is the position's, which decides which extreme comes first."""
+    bid_px = row.open_px
+    if tick == 3:
+        bid_px = row.close_px
+    elif tick > 0:
+        bid_px = row.high_px if (tick == 1) == (side < 0) else row.low_px
+    spread = fills.spread_px(instrument, row.open_px)
+    slippage = fills.slippage_px(instrument, row.open_px)
+    return Now(row.ts_ms + tick * TICK_MS, row.end_ms, bid_px, spread, slippage, row.rate_e8)
+
+
+@inlined
+def _row(bars: BarArrays, index: int, spike_bars: int) -> Row:
+    return Row(
         bars.ts_ms[index],
         bars.end_ms[index],
         bars.open_px[index],
         bars.high_px[index],
         bars.low_px[index],
         bars.close_px[index],
-        bars.close_px[back] if back >= 0 else 0,
-        now.spread_px,
-        now.rate_e8,
+        bars.close_px[index - spike_bars] if index >= spike_bars else 0,
+        bars.rate_e8[index] if bars.rate_e8.shape[0] > 0 else RATE_ONE_E8,
     )
-    position = with_bars(book.position, index - book.opening.bar_index + 1)
-    account = Account(book.tally.balance_minor, _equity(run, book, now), position)
-    sentiment = sentiment_at(rows, bar.end_ms)
-    state, decision = core.step(run.params, run.instrument, State(running, book.guards), bar, account, sentiment)
-    return _with_guards(run, book, state.breakers), state.indicators, decision
-
-
-@internal
-def _now_at(run: Run, bars: BarArrays, index: int, tick: int, side: int) -> Now:
-    """Return tick 0..3 of bar ``index``; ``side`` is the position's, which decides which extreme comes first."""
-    open_px = bars.open_px[index]
-    bid_px = open_px
-    if tick == 3:
-        bid_px = bars.close_px[index]
-    elif tick > 0:
-        bid_px = bars.high_px[index] if (tick == 1) == (side < 0) else bars.low_px[index]
-    rate_e8 = bars.rate_e8[index] if bars.rate_e8.shape[0] > 0 else RATE_ONE_E8
-    spread = fills.spread_px(run.instrument, open_px)
-    slippage = fills.slippage_px(run.instrument, open_px)
-    return Now(bars.ts_ms[index] + tick * TICK_MS, bars.end_ms[index], bid_px, spread, slippage, rate_e8)
 
 
 @compiled
 def replay(
     run: Run, balance_minor: int, bars: BarArrays, rolls: RollArrays, rows: SentimentArrays, tape: Tape
 ) -> Outcome:
-    """Trade ``bars`` (at least one) from a fresh account of ``balance_minor``; rows go to ``tape``.
+    """Trade ``bars`` (at least one) from a fresh account of ``balance_minor``; what happens goes to ``tape``.
 
     The last bar is marked but not closed: no later tick ends it (PARITY 35).
     """
     count = bars.ts_ms.shape[0]
     record = tape.equity.shape[0] > 0
-    now = _now_at(run, bars, 0, 0, 0)
+    row = _row(bars, 0, run.params.spike_bars)
+    now = _now_at(run.instrument, row, 0, 0)
     running, guards = core.initial(run.instrument, balance_minor, now.ts_ms)
-    book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0), _floor(run.params, guards, 0))
+    book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0, 0), _floor(run.params, guards, 0))
     first_day_ms = guards.day_start_ms + DAY_MS
     due = due_after(fills.first_swap_ms(run.instrument, now.ts_ms), first_day_ms, rolls, 0)
-    pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0.0)
-    index = 0
+    pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0)
+    index = min(0, count)  # a plain 0 would be typed as a literal, and skim compiled twice
     while index < count:
         if index > 0 and not record:
             index, running = skim(run, book, bars, due.next_ms, index, running)
-            now = _now_at(run, bars, index - 1, 3, 0)
-            if index == count:
-                break
-        low, extreme_side, held = 1 << 62, 0, book.position.side
+        if index > 0:
+            row = _row(bars, index - 1, run.params.spike_bars)
+            now = _now_at(run.instrument, row, 3, 0)
+        if index == count:
+            break
+        coming = _row(bars, index, run.params.spike_bars)
+        low, extreme_side, held = _FAR_MINOR, 0, book.position.side
         for stage in range(-1 if index > 0 else 0, 4):  # the close of the bar before, then the four ticks
             if stage == 1:
                 extreme_side = book.position.side
-            at = _now_at(run, bars, index, max(stage, 0), extreme_side)
+            at = _now_at(run.instrument, coming, max(stage, 0), extreme_side)
             until_ms = now.bar_end_ms if stage < 0 else at.ts_ms
             while due.next_ms <= until_ms:
                 book, due = _time_brings(run, book, now, due, rolls)
             if stage < 0:
-                book, running, pending = _bar_closed(run, book, now, bars, (running, index - 1), rows)
+                sentiment = sentiment_at(rows, row.end_ms)
+                book, running, pending = _bar_closed(run, book, now, row, (running, index - 1), sentiment)
                 if pending.action == _IDLE and pending.signal != 0:
-                    book = _with_refusal(book, tape, pending, pending.reason)
+                    book = _with_refusal(book, tape.events, pending, pending.reason)
             else:
                 now = at
-                book, low = _tick(run, book, now, tape, pending, (index, stage, low))
+                book, low = _tick(run, book, now, tape.events, pending, (index, stage, low))
                 held |= book.position.side
         if record:
             tape.equity[index] = _equity(run, book, now)
@@ -312,5 +326,5 @@ def replay(
         index += 1
     tally = book.tally
     equity = _equity(run, book, now)
-    counts = (tally.trades, tally.refusals, tally.trips, tally.stopped_out_ms)
+    counts = (tally.events, tally.trades, tally.refusals, tally.trips, tally.stopped_out_ms)
     return Outcome(tally.balance_minor, equity, *counts, book.position, State(running, book.guards))

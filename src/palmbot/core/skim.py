@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from palmbot.core import breakers, signals
 from palmbot.core import step as core
-from palmbot.core.compiled import compiled, internal
+from palmbot.core.compiled import compiled, inlined
 from palmbot.core.fills import spread_px
 from palmbot.core.indicators import update
 from palmbot.core.types import BarArrays, Indicators
@@ -18,7 +18,7 @@ from palmbot.core.world import Book, Run
 _LAST_TICK_MS = 45_000
 
 
-@internal
+@inlined
 def _skim_flat(
     run: Run, book: Book, bars: BarArrays, due_ms: int, index: int, running: Indicators
 ) -> tuple[int, Indicators]:
@@ -41,7 +41,7 @@ def _skim_flat(
     return ts.shape[0], running
 
 
-@internal
+@inlined
 def _mark_at_equity(run: Run, book: Book, equity_minor: int) -> int:
     """Return the mark at which equity is about ``equity_minor``, in px, for a rate of 1."""
     position, tally = book.position, book.tally
@@ -50,7 +50,7 @@ def _mark_at_equity(run: Run, book: Book, equity_minor: int) -> int:
     return position.entry_px + int(position.side * (wanted * scale / position.volume_cu))
 
 
-@internal
+@inlined
 def _skim_held(
     run: Run, book: Book, bars: BarArrays, due_ms: int, index: int, running: Indicators
 ) -> tuple[int, Indicators]:

@@ -79,7 +79,7 @@ def on_close(
 
 @inlined
 def _hold(reason: int, bar: Bar, signal: int) -> Decision:
-    return Decision(_NONE, reason, 0, 0, 0, 0, bar.end_ms, bar.close_px, signal, 0.0)
+    return Decision(_NONE, reason, 0, 0, 0, 0, bar.end_ms, bar.close_px, signal, 0)
 
 
 @inlined
@@ -110,10 +110,10 @@ def _manage(params: Params, instrument: Instrument, running: Indicators, bar: Ba
     side = position.side
     reason = _leaves(params, running, side, position.bars_held)
     if reason != _OK:
-        return Decision(_EXIT, reason, side, position.volume_cu, 0, 0, bar.end_ms, bar.close_px, 0, 0.0)
+        return Decision(_EXIT, reason, side, position.volume_cu, 0, 0, bar.end_ms, bar.close_px, 0, 0)
     level = _trail_px(params, instrument, running, bar.close_px, bar.spread_px, side)
     if level != 0 and (level - position.sl_px) * side > 0:
-        return Decision(_AMEND, _TRAIL, side, 0, level, position.tp_px, bar.end_ms, bar.close_px, 0, 0.0)
+        return Decision(_AMEND, _TRAIL, side, 0, level, position.tp_px, bar.end_ms, bar.close_px, 0, 0)
     return _hold(_HOLDING, bar, 0)
 
 
@@ -145,7 +145,7 @@ def _enter(
     volume, refusal = sizing.volume_cu(params, instrument, equity_minor, loss, bar.close_px, bar.rate_e8)
     if refusal != _OK:
         return _hold(refusal, bar, side)
-    risk = loss * (volume // instrument.volume_step_cu)
+    risk = round(loss * (volume // instrument.volume_step_cu))
     return Decision(_ENTER, reason, side, volume, sl_px, tp_px, bar.end_ms, bar.close_px, side, risk)
 
 

@@ -1,18 +1,29 @@
 """Preallocated output of a replay.
 
-Rows beyond the capacity are counted, not written: the caller gives a longer tape.
+Events beyond the capacity are counted, not written: the caller gives a longer tape.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
-from palmbot.core.compiled import internal
+from palmbot.core.compiled import inlined
 from palmbot.core.types import Decision, Float64Array, Int64Array, Reason, Verdict
 
+
+class Entry(IntEnum):
+    """Kind of an event on the tape, in its first column."""
+
+    TRADE = 1
+    REFUSAL = 2
+    TRIP = 3
+
+
 TRADE_COLUMNS = (
+    "kind",
     "entry_ms",
     "exit_ms",
     "side",
@@ -27,7 +38,14 @@ TRADE_COLUMNS = (
     "fee_minor",
     "spread_minor",
     "slippage_minor",
+    "risk_minor",
 )
+REFUSAL_COLUMNS = ("kind", "bar_end_ms", "side", "reason")
+TRIP_COLUMNS = ("kind", "ts_ms", "reason")
+
+_TRADE = int(Entry.TRADE)
+_REFUSAL = int(Entry.REFUSAL)
+_TRIP = int(Entry.TRIP)
 _HALT = int(Reason.HALT_DRAWDOWN)
 _DAILY = int(Reason.DAILY_LOSS)
 
@@ -35,10 +53,7 @@ _DAILY = int(Reason.DAILY_LOSS)
 class Tape(NamedTuple):
     """Output arrays. A tape of zero bars records no curve (the optimiser needs none)."""
 
-    trades: Int64Array  # (capacity, len(TRADE_COLUMNS))
-    risks: Float64Array  # (capacity,): planned loss of each trade, minor units
-    refusals: Int64Array  # (capacity, 3): bar end, side, reason
-    trips: Int64Array  # (capacity, 2): time, breaker reason
+    events: Int64Array  # (capacity, len(TRADE_COLUMNS)): rows of *_COLUMNS, in order of time
     equity: Int64Array  # (n,) or (0,): equity at each bar's last mark
     equity_low: Int64Array  # (n,) or (0,): lowest equity at any mark or closing fill of each bar
     rsi: Float64Array  # (n,) or (0,): RSI after each closed bar
@@ -46,12 +61,9 @@ class Tape(NamedTuple):
 
 
 def new_tape(capacity: int, bars: int) -> Tape:
-    """Return a tape for ``capacity`` rows of each kind; ``bars`` 0 records no curve."""
+    """Return a tape for ``capacity`` events; ``bars`` 0 records no curve."""
     return Tape(
         np.zeros((capacity, len(TRADE_COLUMNS)), np.int64),
-        np.zeros(capacity, np.float64),
-        np.zeros((capacity, 3), np.int64),
-        np.zeros((capacity, 2), np.int64),
         np.zeros(bars, np.int64),
         np.zeros(bars, np.int64),
         np.full(bars, np.nan),
@@ -59,39 +71,35 @@ def new_tape(capacity: int, bars: int) -> Tape:
     )
 
 
-@internal
-def write_trade(tape: Tape, row: int, values: tuple[int, ...], risk_minor: float) -> int:
-    """Write a trade in the order of TRADE_COLUMNS; return the next row."""
-    if row < tape.trades.shape[0]:
+@inlined
+def write_trade(events: Int64Array, row: int, values: tuple[int, ...]) -> int:
+    """Write a trade: ``values`` in the order of TRADE_COLUMNS after the kind; return the next row."""
+    if row < events.shape[0]:
+        events[row, 0] = _TRADE
         for column, value in enumerate(values):
-            tape.trades[row, column] = value
-        tape.risks[row] = risk_minor
+            events[row, column + 1] = value
     return row + 1
 
 
-@internal
-def write_refusal(tape: Tape, row: int, decision: Decision, reason: int) -> int:
+@inlined
+def write_refusal(events: Int64Array, row: int, decision: Decision, reason: int) -> int:
     """Write that the signal of ``decision`` came to nothing; return the next row."""
-    if row < tape.refusals.shape[0]:
-        tape.refusals[row, 0] = decision.bar_end_ms
-        tape.refusals[row, 1] = decision.signal
-        tape.refusals[row, 2] = reason
+    if row < events.shape[0]:
+        events[row, 0] = _REFUSAL
+        events[row, 1] = decision.bar_end_ms
+        events[row, 2] = decision.signal
+        events[row, 3] = reason
     return row + 1
 
 
-@internal
-def _write_trip(tape: Tape, row: int, now_ms: int, reason: int) -> int:
-    if row < tape.trips.shape[0]:
-        tape.trips[row, 0] = now_ms
-        tape.trips[row, 1] = reason
-    return row + 1
-
-
-@internal
-def write_trip(tape: Tape, row: int, verdict: Verdict, now_ms: int) -> int:
+@inlined
+def write_trips(events: Int64Array, row: int, verdict: Verdict, now_ms: int) -> int:
     """Write the breakers that ``verdict`` tripped; return the next row."""
-    if verdict.drawdown == 1:
-        row = _write_trip(tape, row, now_ms, _HALT)
-    if verdict.daily == 1:
-        row = _write_trip(tape, row, now_ms, _DAILY)
+    for reason, tripped in ((_HALT, verdict.drawdown), (_DAILY, verdict.daily)):
+        if tripped == 1:
+            if row < events.shape[0]:
+                events[row, 0] = _TRIP
+                events[row, 1] = now_ms
+                events[row, 2] = reason
+            row += 1
     return row

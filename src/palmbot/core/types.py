@@ -275,7 +275,7 @@ class Decision(NamedTuple):
     bar_end_ms: int
     close_px: int
     signal: int  # side the entry rule asked for, also when refused
-    risk_minor: float  # planned loss at the stop, costs included
+    risk_minor: int  # planned loss at the stop, costs included, rounded
 
 
 class Verdict(NamedTuple):

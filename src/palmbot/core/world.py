@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from palmbot.core.compiled import internal
+from palmbot.core.compiled import inlined
 from palmbot.core.fills import NEVER_MS
 from palmbot.core.types import Breakers, Instrument, Params, Position, RollArrays, State
 
@@ -27,10 +27,24 @@ class Now(NamedTuple):
     rate_e8: int
 
 
+class Row(NamedTuple):
+    """One bar of the series, and the close that its volatility is measured from (0 = none yet)."""
+
+    ts_ms: int
+    end_ms: int
+    open_px: int
+    high_px: int
+    low_px: int
+    close_px: int
+    past_close_px: int
+    rate_e8: int
+
+
 class Tally(NamedTuple):
-    """The broker's balance and the row counts of the tape."""
+    """The broker's balance and what the tape holds."""
 
     balance_minor: int
+    events: int
     trades: int
     refusals: int
     trips: int
@@ -40,7 +54,7 @@ class Tally(NamedTuple):
 class Opening(NamedTuple):
     """How the open position began; all zero when flat."""
 
-    risk_minor: float
+    risk_minor: int
     bar_index: int
     spread_px: int
     slippage_px: int
@@ -67,13 +81,14 @@ class Due(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a replay ended with. Counts above the tape's capacity mean that rows were dropped.
+    """What a replay ended with. ``events`` above the tape's capacity means that rows were dropped.
 
     ``stopped_out_ms`` is 0, or when a broker would have closed for lack of margin: the run is void from there.
     """
 
     balance_minor: int
     equity_minor: int
+    events: int
     trades: int
     refusals: int
     trips: int
@@ -82,26 +97,26 @@ class Outcome(NamedTuple):
     state: State
 
 
-@internal
+@inlined
 def due_after(swap_ms: int, day_ms: int, rolls: RollArrays, roll_index: int) -> Due:
     """Return what is due next, given the next of each kind."""
     roll_ms = rolls.ts_ms[roll_index] if roll_index < rolls.ts_ms.shape[0] else NEVER_MS
     return Due(min(swap_ms, roll_ms, day_ms), swap_ms, day_ms, roll_index)
 
 
-@internal
+@inlined
 def unopened() -> Opening:
     """Return the opening of no position."""
-    return Opening(0.0, 0, 0, 0, 0)
+    return Opening(0, 0, 0, 0, 0)
 
 
-@internal
+@inlined
 def flat() -> Position:
     """Return no position."""
     return Position(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-@internal
+@inlined
 def with_swap(position: Position, charge_minor: int) -> Position:
     """Return ``position`` with one more swap charge accrued."""
     return Position(
@@ -118,7 +133,7 @@ def with_swap(position: Position, charge_minor: int) -> Position:
     )
 
 
-@internal
+@inlined
 def with_stop(position: Position, sl_px: int) -> Position:
     """Return ``position`` with its stop moved."""
     return Position(
@@ -135,7 +150,7 @@ def with_stop(position: Position, sl_px: int) -> Position:
     )
 
 
-@internal
+@inlined
 def with_bars(position: Position, bars_held: int) -> Position:
     """Return ``position`` as held for ``bars_held`` closed bars."""
     return Position(

@@ -26,7 +26,7 @@ DRIFT = 8.5e-5  # of a new swing, a minute: 0.4 % in the 48 open minutes of an a
 DRIFT_SD = 0.12  # of the logarithm of a swing's drift
 DRIFT_HEAT = 0.7  # how much of the volatility's logarithm goes into the drift's
 DRIFT_GROWTH = 1.03  # at each reading: a swing that lasts gathers pace
-PULL = 0.8  # log drift towards the price hint, per unit of log distance
+PULL = 3.0  # log of that share, per unit of log distance from the price hint
 VOLATILITY = 4.7e-4  # a minute: 0.36 % an hour
 HEAT_MEMORY = 0.85  # of log volatility, from swing to swing
 HEAT_SD = 0.30
@@ -44,7 +44,7 @@ SCORE_MAX = 100.0
 READING_MINUTES = (30, 60)
 SILENCE_SHARE = 0.004  # of the readings begin a silence of the news
 SILENCE_HOURS = (25, 31)  # longer than the day after which sentiment is stale
-TEMPO_RANGE = (0.25, 24.0)
+TEMPO_MAX = 24.0
 
 
 class Swing(NamedTuple):
@@ -70,14 +70,14 @@ def hint_log(spec: InstrumentSpec) -> float:
 
 def tempo_of(period_ms: int) -> float:
     """Return the tempo at which bars of ``period_ms`` swing as hourly bars do at 1."""
-    return min(max(period_ms / HOUR_MS, TEMPO_RANGE[0]), TEMPO_RANGE[1])
+    return min(max(period_ms / HOUR_MS, 1.0), TEMPO_MAX)
 
 
 def new_swing(rng: random.Random, side: int, heat: float, log_distance: float, tempo: float) -> Swing:
     """Return a swing towards ``side`` after one of volatility ``heat``, ``log_distance`` above the price hint."""
     heat = HEAT_MEMORY * heat + HEAT_SD * math.sqrt(1.0 - HEAT_MEMORY**2) * rng.gauss(0.0, 1.0)
     heat = min(max(heat, -HEAT_MAX), HEAT_MAX)
-    log_drift = DRIFT_SD * rng.gauss(0.0, 1.0) + DRIFT_HEAT * heat - side * PULL * log_distance
+    log_drift = DRIFT_SD * rng.gauss(0.0, 1.0) + DRIFT_HEAT * heat
     return Swing(side, side * DRIFT / math.sqrt(tempo) * math.exp(log_drift), VOLATILITY * math.exp(heat), heat)
 
 
@@ -109,7 +109,7 @@ def after_move(mood: Mood, move: float) -> Mood:
 
 def after_reading(rng: random.Random, swing: Swing, mood: Mood, log_distance: float, tempo: float) -> Swing:
     """Return the swing that follows a reading of ``mood``: the same with more pace, or its successor."""
-    if swing.side * lean(mood) > STRETCHED and rng.random() < TURN_SHARE:
+    if swing.side * lean(mood) > STRETCHED and rng.random() < TURN_SHARE * math.exp(PULL * swing.side * log_distance):
         return new_swing(rng, -swing.side, swing.heat, log_distance, tempo)
     return swing._replace(drift=swing.drift * DRIFT_GROWTH)
 

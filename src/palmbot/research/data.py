@@ -86,7 +86,7 @@ def _bars(settings: DataSettings, spec: InstrumentSpec) -> DataSet:
     outside = int(np.count_nonzero(~placed.inside))
     notes = []
     if settings.period_ms is None:
-        how = "the most frequent difference of neighbouring times (data.period says otherwise)"
+        how = "the most frequent difference of neighbouring times; if that is wrong, set data.period"
         notes.append(f"The bars are {period_text(placed.period_ms)} bars: {how}.")
     if outside:
         notes.append(f"{outside} of {rows.ts_ms.size} rows lie outside the session of {spec.name} and are left out.")
@@ -115,10 +115,14 @@ def _imported(file: Path, settings: DataSettings, spec: InstrumentSpec) -> DataS
     """
     data = store.read_series(file)
     for setting, wanted, found in (
-        ("data.period", settings.period_ms, data.period_ms),
-        ("data.adjustment", None if settings.adjustment == "none" else settings.adjustment, data.adjustment),
+        (
+            "data.period",
+            period_text(data.period_ms if settings.period_ms is None else settings.period_ms),
+            period_text(data.period_ms),
+        ),
+        ("data.adjustment", settings.adjustment, data.adjustment),
     ):
-        if wanted is not None and wanted != found:
+        if wanted not in {found, "none"}:
             todo = f"Leave {setting} out, or import the original file again with it."
             raise DataError("DATA_CONTRADICTS", todo, file=file, setting=setting, wanted=wanted, found=found)
     account = data.spec.core._replace(money_digits=spec.core.money_digits, leverage=spec.core.leverage)

@@ -108,6 +108,7 @@ class QualityReport:
 class _Series:
     """The rows of a file with their lines, whatever kind of file it is."""
 
+    file: Path
     spec: InstrumentSpec
     adjustment: str
     rows: BarArrays
@@ -124,8 +125,8 @@ def check(settings: DataSettings, spec: InstrumentSpec) -> QualityReport:
         DataError: it is no table of bars at all: unreadable, empty, without the columns, or with times that are none.
         ConfigError: no file is given.
     """
-    imported = settings.file is not None and store.is_parquet(settings.file)
-    series = _of_parquet(settings.file) if imported and settings.file is not None else _of_text(settings, spec)
+    file = settings.file
+    series = _of_parquet(file) if file is not None and store.is_parquet(file) else _of_text(settings, spec)
     bars, line = _usable_bars(series)
     suspects = (
         () if settings.rolls_file is not None or series.adjustment != "none" else suspected_rolls(bars, series.spec)
@@ -141,7 +142,7 @@ def check(settings: DataSettings, spec: InstrumentSpec) -> QualityReport:
         _found("SUSPECTED_ROLL", line[np.isin(bars.ts_ms, [roll.ts_ms for roll in suspects])]),
     )
     return QualityReport(
-        file=settings.file or Path(),
+        file=series.file,
         instrument=series.spec.name,
         rows=int(series.line.size),
         bars=int(bars.ts_ms.size),
@@ -171,7 +172,7 @@ def _of_text(settings: DataSettings, spec: InstrumentSpec) -> _Series:
     bars = BarArrays(placed.ts_ms, placed.end_ms, *prices, store.NO_RATES)
     usable = rows.readable & (np.minimum.reduce(prices) > 0)
     refused = tuple(_found(flaw.code, line[flaw.at], refused=True) for flaw in flaws)
-    return _Series(spec, settings.adjustment, bars, line, usable, placed, refused)
+    return _Series(rows.table.file, spec, settings.adjustment, bars, line, usable, placed, refused)
 
 
 def _of_parquet(file: Path) -> _Series:
@@ -181,7 +182,7 @@ def _of_parquet(file: Path) -> _Series:
     line = np.arange(1, bars.ts_ms.size + 1, dtype=np.int64)
     placed = Placed(data.period_ms, bars.ts_ms, bars.end_ms, all_of_them, labels=0)
     refused = tuple(Finding(code, 0, (), refused=True) for code in FLAWS)
-    return _Series(data.spec, data.adjustment, bars, line, all_of_them, placed, refused)
+    return _Series(file, data.spec, data.adjustment, bars, line, all_of_them, placed, refused)
 
 
 def _usable_bars(series: _Series) -> tuple[BarArrays, Int64Array]:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -99,16 +101,19 @@ def write_series(path: Path, data: DataSet) -> None:
         "instrument": _plain_spec(data.spec),
     }
     frame = pl.DataFrame({name: getattr(data.bars, name) for name in COLUMNS})
+    content = io.BytesIO()
+    frame.write_parquet(content, compression="zstd", metadata={KEY: json.dumps(about)})
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
-            frame.write_parquet(stream, compression="zstd", metadata={KEY: json.dumps(about)})
+            stream.write(content.getbuffer())
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         todo = "Make room, give write permission, or choose another data_dir."
         raise PalmbotError("DATA_NOT_WRITTEN", todo, file=path, reason=repr(error.strerror)) from error
 

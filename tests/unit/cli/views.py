@@ -91,8 +91,8 @@ LONG = replace(
     FLAT,
     equity_minor=10_047_145,
     position=BrokerPosition(
-        1, "PALMOIL", Side.LONG, 1_300, 3_974_500 * 100, 3_915_000 * 100, 4_054_000 * 100, 0, -2_500, 10_335_000, "pb-1",
-        NOON_MS - 5 * HOUR_MS,
+        1, "PALMOIL", Side.LONG, 1_300, 3_974_500 * 100, 3_915_000 * 100, 4_054_000 * 100, 0, -2_500, 10_335_000,
+        "pb-1", NOON_MS - 5 * HOUR_MS,
     ),
     position_reason=Reason.ENTRY_LONG,
     sl_first_px=3_915_000 * 100,

@@ -72,6 +72,7 @@ def test_a_text_has_exactly_one_value(kind: Kind, text: str, value: object) -> N
         (Number(0, 100), "", "BAD_NUMBER"),
         (Number(0, 100), "nan", "BAD_NUMBER"),
         (Number(0, 100), "inf", "BAD_NUMBER"),
+        (Number(0, 100), "1e-999999999", "BAD_NUMBER"),
         (Number(0, 100), "-1", "OUT_OF_RANGE"),
         (Number(0, 100), "100.1", "OUT_OF_RANGE"),
         (Number(0, 100, whole=True), "1.5", "BAD_NUMBER"),

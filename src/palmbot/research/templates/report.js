@@ -160,6 +160,8 @@
     boxes.refresh();
   };
 
+  const inside = (i) => Math.min(Math.max(Math.round(i), 0), candles.length - 1);
+  const atRest = () => (chosen < 0 ? candles.length - 1 : data.trades[chosen][EXIT]);
   const legend = byId("legend");
   const describe = (i) => {
     const parts = [["", when(i)], ["O", price(candles[i].open)], ["H", price(candles[i].high)], ["L", price(candles[i].low)], ["C", price(candles[i].close)]];
@@ -175,11 +177,8 @@
     }));
   };
   chart.subscribeCrosshairMove((event) => {
-    const i = event.logical === undefined ? candles.length - 1 : Math.round(event.logical);
-    describe(Math.min(Math.max(i, 0), candles.length - 1));
+    describe(event.logical === undefined ? atRest() : inside(event.logical));
   });
-
-  const inside = (i) => Math.min(Math.max(Math.round(i), 0), candles.length - 1);
   chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
     if (!range) return;
     byId("range").textContent = `${when(inside(range.from))} to ${when(inside(range.to))}`;
@@ -196,6 +195,7 @@
       price: value, title, color: colour(name), lineWidth: 1, lineStyle: library.LineStyle.Dashed, axisLabelVisible: true,
     }));
     boxes.refresh();
+    describe(atRest());
     const margin = Math.max(25, trade[EXIT] - trade[ENTRY]);
     chart.timeScale().setVisibleLogicalRange({ from: trade[ENTRY] - margin, to: trade[EXIT] + margin });
     rows.forEach((row) => {
@@ -217,6 +217,7 @@
     levels.forEach((level) => priceSeries.removePriceLine(level));
     levels = [];
     boxes.refresh();
+    describe(atRest());
     byId("picked").hidden = true;
     rows.forEach((row) => {
       row.classList.remove("chosen");
@@ -245,6 +246,6 @@
 
   dress();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { dress(); if (chosen >= 0) choose(chosen); });
-  describe(candles.length - 1);
+  describe(atRest());
   chart.timeScale().fitContent();
 })();
