@@ -53,23 +53,25 @@ class LinkState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A spot of one symbol. ``bid_px``/``ask_px`` are None when unchanged."""
+    """A spot of one symbol. ``bid_px``/``ask_px`` are None when unchanged; ``rate_e8`` is quote to deposit."""
 
     symbol: str
     ts_ms: int
     bid_px: int | None
     ask_px: int | None
+    rate_e8: int = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryBar:
-    """A closed bar of bid prices from the broker's history. ``ts_ms`` is its first tick or bucket start."""
+    """A bar of bid prices from the broker's history. ``ts_ms`` is its first tick or bucket start."""
 
     ts_ms: int
     open_px: int
     high_px: int
     low_px: int
     close_px: int
+    is_forming: bool = False  # the newest one may not have ended yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from palmbot.core.types import Sentiment
 from palmbot.model import AccountSnapshot, BrokerEvent, HistoryBar, JournalEvent, OrderIntent
 
 
@@ -19,10 +20,17 @@ class Quotes(Protocol):
     """Market data. Live quotes arrive in the inbox."""
 
     async def history(self, symbol: str, period_ms: int, count: int) -> Sequence[HistoryBar]:
-        """Return up to ``count`` closed bars before now, oldest first."""
+        """Return up to ``count`` bars before now, oldest first; the last one may still be forming."""
 
     async def subscribe(self, symbol: str) -> None:
         """Begin to deliver quotes of ``symbol`` to the inbox."""
+
+
+class SentimentSource(Protocol):
+    """What is known about the mood of the news, point in time."""
+
+    def at(self, instant_ms: int) -> Sentiment:
+        """Return the newest sentiment that was known at ``instant_ms``; ``known_ms`` -1 when there is none."""
 
 
 class Trading(Protocol):

@@ -24,10 +24,10 @@ from palmbot.exchange.swings import (
     gap_scale,
     hint_log,
     liveliness,
+    late_news_ms,
     new_swing,
     reading_gap_ms,
     score_of,
-    silence_ms,
 )
 from palmbot.instruments import InstrumentSpec
 from palmbot.units import MINUTE_MS, PX
@@ -148,7 +148,7 @@ def start(
         tempo=tempo,
         log_price=log_price,
         bid_px=rounded_px(log_price, grid_px),
-        swing=new_swing(rng, rng.choice((-1, 1)), 0.0, 0.0, tempo),
+        swing=new_swing(rng, rng.choice((-1, 1)), 0.0, tempo),
         mood=Mood(),
         read_log=log_price,
         read_ms=ts_ms,
@@ -226,12 +226,12 @@ def advance(
     swing, mood = state.swing, state.mood
     read_log, read_ms, silent_ms = state.read_log, state.read_ms, state.silent_ms
     if minute.begins_ms >= read_ms:
+        silent_ms = max(silent_ms, minute.begins_ms + late_news_ms(rng, minute.begins_ms - read_ms))
         mood = after_move(mood, log_price - read_log)
         swing = after_reading(rng, swing, mood, log_price - hint_log(spec), state.tempo)
         read_log, read_ms = log_price, minute.begins_ms + reading_gap_ms(rng, state.tempo)
         if minute.begins_ms >= silent_ms:
             rows = (SentimentRow(ticks[-1].ts_ms, score_of(rng, mood)),)
-            silent_ms = minute.begins_ms + silence_ms(rng)
     after = MarketState(
         seed=state.seed,
         counter=state.counter + 1,

@@ -26,12 +26,12 @@ from palmbot.exchange.swings import (
     after_reading,
     gap_scale,
     hint_log,
+    late_news_ms,
     lean,
     liveliness,
     new_swing,
     reading_gap_ms,
     score_of,
-    silence_ms,
     tempo_of,
 )
 from palmbot.instruments import InstrumentSpec
@@ -67,8 +67,6 @@ class _Path(NamedTuple):
     closes: Float64Array
     swing: Swing
     mood: Mood
-    read_log: float
-    read_ms: int
 
 
 def _spans(spec: InstrumentSpec, from_ms: int, to_ms: int, period_ms: int) -> tuple[Int64Array, Int64Array, Int64Array]:
@@ -115,7 +113,7 @@ def _walk(spec: InstrumentSpec, label: str, grid: _Grid, tempo: float, flat_shar
     moved = np.concatenate(([0.0], np.cumsum(noise + jump)))
     minutes = np.concatenate(([0], np.cumsum(active * grid.minutes)))
     volatility, drift = np.empty(steps), np.empty(steps)
-    swing = new_swing(rng, rng.choice((-1, 1)), 0.0, 0.0, tempo)
+    swing = new_swing(rng, rng.choice((-1, 1)), 0.0, tempo)
     mood, hint = Mood(), hint_log(spec)
     log_price, at, read_ms = hint, 0, int(grid.ts_ms[0])
     while at < steps:  # from reading to reading
@@ -134,7 +132,7 @@ def _walk(spec: InstrumentSpec, label: str, grid: _Grid, tempo: float, flat_shar
     reach = 0.5 * volatility * grid.noise * active
     highs = np.maximum(opens, closes) + reach * np.abs(draws.standard_normal(steps))
     lows = np.minimum(opens, closes) - reach * np.abs(draws.standard_normal(steps))
-    return _Path(opens, highs, lows, closes, swing, mood, log_price, read_ms + reading_gap_ms(rng, tempo))
+    return _Path(opens, highs, lows, closes, swing, mood)
 
 
 def _bars(spec: InstrumentSpec, grid: _Grid, path: _Path, period_ms: int, tick_px: int) -> BarArrays:
@@ -222,8 +220,8 @@ def history(
         bid_px=rounded_px(log_price, grid_px),
         swing=path.swing,
         mood=path.mood,
-        read_log=path.read_log,
-        read_ms=path.read_ms,
+        read_log=log_price,
+        read_ms=live_ms,  # so that the news comments on the open at once
         silent_ms=end_ms,
     )
     return tuple(HistoryBar(*row) for row in rows), state
@@ -290,18 +288,21 @@ def synthetic_sentiment(bars: BarArrays, seed: int) -> SentimentArrays:
 
 
 def _sentiment(end_ms: Int64Array, close_px: Int64Array, seed: int, tempo: float) -> list[tuple[int, float]]:
+    """Return ``(known_ms, score)`` rows for bars of shape ``(n,)``."""
+    if len(end_ms) == 0:
+        return []
     rng = random.Random(f"{seed}:sentiment")
     logs = np.log(close_px.astype(np.float64))
     rows: list[tuple[int, float]] = []
-    mood, at, silent_ms = Mood(), 0, 0
-    read_log = float(logs[0]) if len(logs) > 0 else 0.0
+    mood, at = Mood(), 0
+    due_ms = silent_ms = int(end_ms[0])
+    read_log = float(logs[0])
     while at < len(end_ms):
         now_ms, log_price = int(end_ms[at]), float(logs[at])
+        silent_ms = max(silent_ms, now_ms + late_news_ms(rng, now_ms - due_ms))
         mood = after_move(mood, log_price - read_log)
-        read_log = log_price
+        read_log, due_ms = log_price, now_ms + reading_gap_ms(rng, tempo)
         if now_ms >= silent_ms:
             rows.append((now_ms, score_of(rng, mood)))
-            silent_ms = now_ms + silence_ms(rng)
-        due = int(np.searchsorted(end_ms, now_ms + reading_gap_ms(rng, tempo)))
-        at = max(at + 1, due)
+        at = max(at + 1, int(np.searchsorted(end_ms, due_ms)))
     return rows

@@ -1,10 +1,10 @@
 """The law of the generated market: swings, volatility, gaps, and the mood that comments on them. SYNTHETIC throughout.
 
 The logarithm of the price moves in swings of alternating direction. Every reading of the mood, some 45 market minutes
-apart, the swing gathers pace; once the mood is stretched in its direction it may turn. Each swing has a drift and a
-volatility of its own: volatility is remembered from swing to swing (clusters), and drift is stronger towards the price
-hint than away from it (the price stays near it for years). Trading is livelier next to a session's open and close, and
-closed hours end in a jump. So RSI(14) of hourly bars leaves 30..70 about every day: a market to show and to test a bot
+apart, the swing gathers pace; once the mood is stretched in its direction it may turn, the sooner the further it has
+left the price hint (the price stays near it for years). Each swing has a drift and a volatility of its own; volatility
+is remembered from swing to swing (clusters). Trading is livelier next to a session's open and close, and closed hours
+end in a jump. So RSI(14) of hourly bars leaves 30..70 about every day: a market to show and to test a bot
 with. It is no model of palm oil, and no evidence that any rule earns money.
 
 ``market`` walks this law minute by minute, ``market_arrays`` over arrays. Moves are natural logarithms of price ratios,
@@ -19,31 +19,31 @@ import random
 from typing import NamedTuple
 
 from palmbot.instruments import InstrumentSpec
-from palmbot.units import HOUR_MS, MINUTE_MS, PX
+from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS, PX
 
-# The numbers below were chosen by measuring how often rsi_sentiment trades (tests/unit/exchange/test_market.py).
-DRIFT = 8.5e-5  # of a new swing, a minute: 0.4 % in the 48 open minutes of an average hourly bar
-DRIFT_SD = 0.12  # of the logarithm of a swing's drift
-DRIFT_HEAT = 0.7  # how much of the volatility's logarithm goes into the drift's
-DRIFT_GROWTH = 1.03  # at each reading: a swing that lasts gathers pace
-PULL = 3.0  # log of that share, per unit of log distance from the price hint
+# Chosen by measuring how often rsi_sentiment trades (tests/unit/exchange/test_market.py).
+DRIFT = 8e-5  # of a new swing, a minute: 0.4 % in the 48 open minutes of an average hourly bar
+DRIFT_SD = 0.08  # of the logarithm of a swing's drift
+DRIFT_HEAT = 0.9  # how much of the volatility's logarithm goes into the drift's
+DRIFT_GROWTH = 1.04  # at each reading: a swing that lasts gathers pace
+STRETCHED = 0.55  # lean at which a swing may turn; RSI is 50 + 50 x lean, so about 78 or 22
+TURN_SHARE = 0.33  # of the stretched readings at which it does, near the price hint
+PULL = 2.0  # log of that share, per unit of log distance from the price hint
 VOLATILITY = 4.7e-4  # a minute: 0.36 % an hour
 HEAT_MEMORY = 0.85  # of log volatility, from swing to swing
 HEAT_SD = 0.30
 HEAT_MAX = 0.6
-STRETCHED = 0.53  # lean at which a swing may turn; RSI is 50 - 50 x lean, so about 76 or 24
-TURN_SHARE = 0.33  # of the stretched readings at which it does
 LIVELINESS_MINUTES = 20.0  # how fast the edge of a session fades
 QUIET_SHARE = 0.04  # of the minutes: no move at all
-GAP_SHARE = 0.05  # a closed minute moves the price like this share of an open one
+GAP_SHARE = 0.04  # a closed minute moves the price like this share of an open one
 GAP_MINUTES_MAX = 6_000.0  # a long holiday is no wilder than a long week-end
-MOOD_MEMORY = 13 / 14
-MOOD_GAIN = 120.0
+MOOD_MEMORY = 13 / 14  # Wilder's smoothing over 14 readings
+MOOD_GAIN = 150.0
 MOOD_NOISE = 15.0
 SCORE_MAX = 100.0
 READING_MINUTES = (30, 60)
-SILENCE_SHARE = 0.004  # of the readings begin a silence of the news
-SILENCE_HOURS = (25, 31)  # longer than the day after which sentiment is stale
+LATE_NEWS_SHARE = 1 / 3  # of the openings after a day and more without a reading
+LATE_NEWS_HOURS = (1, 3)
 TEMPO_MAX = 24.0
 
 
@@ -73,8 +73,8 @@ def tempo_of(period_ms: int) -> float:
     return min(max(period_ms / HOUR_MS, 1.0), TEMPO_MAX)
 
 
-def new_swing(rng: random.Random, side: int, heat: float, log_distance: float, tempo: float) -> Swing:
-    """Return a swing towards ``side`` after one of volatility ``heat``, ``log_distance`` above the price hint."""
+def new_swing(rng: random.Random, side: int, heat: float, tempo: float) -> Swing:
+    """Return a swing towards ``side`` after one of ``heat``."""
     heat = HEAT_MEMORY * heat + HEAT_SD * math.sqrt(1.0 - HEAT_MEMORY**2) * rng.gauss(0.0, 1.0)
     heat = min(max(heat, -HEAT_MAX), HEAT_MAX)
     log_drift = DRIFT_SD * rng.gauss(0.0, 1.0) + DRIFT_HEAT * heat
@@ -109,8 +109,9 @@ def after_move(mood: Mood, move: float) -> Mood:
 
 def after_reading(rng: random.Random, swing: Swing, mood: Mood, log_distance: float, tempo: float) -> Swing:
     """Return the swing that follows a reading of ``mood``: the same with more pace, or its successor."""
-    if swing.side * lean(mood) > STRETCHED and rng.random() < TURN_SHARE * math.exp(PULL * swing.side * log_distance):
-        return new_swing(rng, -swing.side, swing.heat, log_distance, tempo)
+    turn_share = TURN_SHARE * math.exp(PULL * swing.side * log_distance)
+    if swing.side * lean(mood) > STRETCHED and rng.random() < turn_share:
+        return new_swing(rng, -swing.side, swing.heat, tempo)
     return swing._replace(drift=swing.drift * DRIFT_GROWTH)
 
 
@@ -119,9 +120,11 @@ def reading_gap_ms(rng: random.Random, tempo: float) -> int:
     return int(rng.uniform(*READING_MINUTES) * tempo * MINUTE_MS)
 
 
-def silence_ms(rng: random.Random) -> int:
-    """Return how long the news falls silent after a reading: mostly not at all."""
-    return int(rng.uniform(*SILENCE_HOURS) * HOUR_MS) if rng.random() < SILENCE_SHARE else 0
+def late_news_ms(rng: random.Random, overdue_ms: int) -> int:
+    """Return for how long after a reading ``overdue_ms`` late nothing is published: sentiment is stale meanwhile."""
+    if overdue_ms < DAY_MS or rng.random() >= LATE_NEWS_SHARE:
+        return 0
+    return int(rng.uniform(*LATE_NEWS_HOURS) * HOUR_MS)
 
 
 def score_of(rng: random.Random, mood: Mood) -> float:

@@ -205,7 +205,6 @@ def test_ctrl_c_ends_with_130(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None
         (["nope"], "palmbot"),
         (["data"], "palmbot data"),
         (["data", "check"], "palmbot data check"),
-        (["backtest", "--data"], "palmbot"),
     ],
 )
 def test_wrong_words_end_with_2_and_say_where_help_is(
@@ -240,3 +239,47 @@ def test_every_command_takes_json_config_and_v(capsys: pytest.CaptureFixture[str
         assert execute([*words.split(), "--help"]) == 0
         text = capsys.readouterr().out
         assert all(option in text for option in ("--json", "--config F", "-v, --verbose"))
+
+
+@pytest.mark.parametrize(
+    ("toml", "words", "code"),
+    [
+        ("[bot\n", "config show", "BAD_TOML"),
+        ("[bot]\nprofil = 'x'\n", "config show", "UNKNOWN_SETTING"),
+        ("", "config show --set rsi_low=abc", "BAD_NUMBER"),
+        ("", "config show --set rsi_lo=5", "UNKNOWN_SETTING"),
+        ("", "config show --set rsi_low", "BAD_SET"),
+        ("", "config show --profile nope", "UNKNOWN_PROFILE"),
+        ("", "config show --symbol nope", "UNKNOWN_SYMBOL"),
+        ("", "config show --config nope.toml", "FILE_NOT_FOUND"),
+        ("", "run --for ten", "BAD_DURATION"),
+        ("", "run --port 99999", "OUT_OF_RANGE"),
+        ("", "run --data palmbot.toml --resume .", "CONFLICTING_SETTINGS"),
+        ("", "run --set cooldown=10m", "COOLDOWN_TOO_SHORT"),
+        ("", "backtest --data nope.csv", "FILE_NOT_FOUND"),
+        ("", "backtest --params nope.json", "FILE_NOT_FOUND"),
+        ("", "data check nope.csv", "DATA_"),
+        ("", "data import nope.csv", "DATA_"),
+        ("", "backtest --nope", "BAD_USAGE"),
+    ],
+)
+def test_bad_input_is_one_clear_error_with_exit_code_2(
+    bot: Bot, capsys: pytest.CaptureFixture[str], toml: str, words: str, code: str
+) -> None:
+    Path("palmbot.toml").write_text(toml)
+    assert execute(words.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert bot.settings is None
+    first, second = captured.err.splitlines()
+    assert first.startswith(code)
+    assert second.endswith((".", "?"))
+
+
+def test_config_show_is_a_table_of_names_values_and_places(bot: Bot, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["config", "show", "--set", "tp=3%"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["profile.tp", "3%", "--set", "tp"] in rows
+    assert ["profile.sl", "1.5%", "built", "in"] in rows
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert bot.settings is None

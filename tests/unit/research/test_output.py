@@ -117,6 +117,15 @@ def test_a_file_that_cannot_be_replaced_keeps_what_it_had(tmp_path: Path) -> Non
     assert caught.value.exit_code == 2
 
 
+def test_a_reader_that_has_the_file_open_still_reads_the_whole_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "trades.csv"
+    write_text(path, "before, and rather long")
+    with path.open(encoding="utf-8") as reader:
+        write_text(path, "after")
+        assert reader.read() == "before, and rather long"
+    assert path.read_text(encoding="utf-8") == "after"
+
+
 def test_an_output_below_a_file_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="plain"):

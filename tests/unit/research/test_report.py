@@ -103,13 +103,24 @@ def test_a_script_that_contains_its_own_end_tag_cannot_break_out() -> None:
     assert html.count("</script>") == 3
 
 
-@pytest.mark.parametrize("field", ["name", "adjustment"])
-def test_text_from_outside_stays_text(field: str) -> None:
+@pytest.mark.parametrize("place", ["profile", "series", "adjustment", "instrument", "symbol", "currency"])
+def test_text_from_outside_stays_text(place: str) -> None:
     evil = '</script><img src=x onerror=alert(1)>"&'
-    result, data = small_run(notes=(evil,), **{field: evil})
-    html = page_of(result, data)
-    assert not [tag for tag, _ in Page(html).found if tag == "img"]
-    assert any(evil in text for _, text in Page(html).texts)
+    result, data = small_run(notes=(evil,))
+    spec = data.spec
+    evil_ones: dict[str, tuple[RunResult, DataSet]] = {
+        "profile": (replace(result, profile=evil), data),
+        "series": (result, replace(data, name=evil)),
+        "adjustment": (result, replace(data, adjustment=evil)),
+        "instrument": (result, replace(data, spec=replace(spec, name=evil))),
+        "symbol": (result, replace(data, spec=replace(spec, symbol=evil))),
+        "currency": (result, replace(data, spec=replace(spec, deposit_currency=evil))),
+    }
+    result, data = evil_ones[place]
+    page = Page(page_of(result, data))
+    assert not [tag for tag, _ in page.found if tag == "img"]
+    assert [tag for tag, _ in page.found].count("script") == 3
+    assert sum(evil in text for _, text in page.texts) > 1
 
 
 def test_tradingview_is_named_as_its_notice_asks() -> None:
@@ -175,6 +186,8 @@ def test_the_headline_says_so_when_there_is_nothing_to_judge() -> None:
         (None, "unsure"),
         (Band(1.2, None), "unsure"),
         (Band(0.8, 1.2), "unsure"),
+        (Band(0.8, 1.0), "unsure"),
+        (Band(1.0, 1.2), "unsure"),
         (Band(0.5, 0.9), "bad"),
         (Band(1.1, 2.0), "good"),
     ],

@@ -1,0 +1,76 @@
+"""Quotes to bars, and the last mark: what the market looks like to the bot.
+
+The market clock is the newest timestamp seen. A bar ends when that clock reaches its bucket's end, whichever event
+brings it there; a tick that comes later belongs to the next bar.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from palmbot.core.bars import Forming, begun, bucket_end, extended
+from palmbot.core.types import Bar
+from palmbot.model import HistoryBar, Quote
+from palmbot.units import RATE_ONE_E8
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last quote."""
+
+    ts_ms: int
+    bid_px: int
+    spread_px: int
+    rate_e8: int
+
+
+class Feed:
+    """The forming bar, the last mark and the closes that volatility is measured from. Mutable; owned by one task."""
+
+    def __init__(self, period_ms: int, day_start_ms: int, spike_bars: int, spread_px: int) -> None:
+        self.period_ms = period_ms
+        self._day_start_ms = day_start_ms
+        self._spread_px = spread_px  # assumed for history, which carries bids only
+        self.forming: Forming | None = None
+        self.mark: Mark | None = None
+        self.closes: deque[int] = deque(maxlen=max(spike_bars, 1))
+
+    def end_of(self, ts_ms: int) -> int:
+        """Return the end of the bucket that holds ``ts_ms``."""
+        return int(bucket_end(ts_ms, self.period_ms, self._day_start_ms))
+
+    def quote(self, quote: Quote) -> bool:
+        """Take in ``quote``; return whether it is the first tick of a bar. Sides that are absent are unchanged."""
+        old = self.mark
+        bid_px = quote.bid_px if quote.bid_px is not None else (old.bid_px if old is not None else None)
+        ask_px = quote.ask_px
+        if ask_px is None and old is not None:
+            ask_px = old.bid_px + old.spread_px
+        if bid_px is None or ask_px is None:
+            return False  # no price yet
+        self.mark = Mark(quote.ts_ms, bid_px, ask_px - bid_px, quote.rate_e8)
+        if self.forming is None:
+            self.forming = begun(quote.ts_ms, self.end_of(quote.ts_ms), bid_px)
+            return True
+        self.forming = extended(self.forming, bid_px)
+        return False
+
+    def close(self) -> Bar:
+        """End the forming bar and return it as the decision sees it."""
+        forming, mark = self.forming, self.mark
+        if forming is None or mark is None:
+            raise ValueError("no bar is forming")
+        self.forming = None
+        return self._bar(forming, mark.spread_px, mark.rate_e8)
+
+    def absorb(self, bar: HistoryBar) -> Bar:
+        """Return a closed bar of the broker's history as the decision sees it, and move on past it."""
+        prices = (bar.open_px, bar.high_px, bar.low_px, bar.close_px)
+        self.mark = Mark(bar.ts_ms, bar.close_px, self._spread_px, RATE_ONE_E8)
+        return self._bar(Forming(bar.ts_ms, self.end_of(bar.ts_ms), *prices), self._spread_px, RATE_ONE_E8)
+
+    def _bar(self, forming: Forming, spread_px: int, rate_e8: int) -> Bar:
+        past_px = self.closes[0] if len(self.closes) == self.closes.maxlen else 0
+        self.closes.append(forming.close_px)
+        return Bar(*forming, past_px, spread_px, rate_e8)

@@ -1,0 +1,283 @@
+"""The bot without its wires: events in, requests and records out. No clock, no awaiting, no I/O.
+
+Order of a quote (PARITY 20-25): what time brings (trading day, bar close with its decision), the bar and the mark, the
+breakers, and on the first tick of a bar the pending decision. Fills and swaps come before the quote of their tick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from palmbot.core import breakers, fills, step
+from palmbot.core.types import (
+    Account,
+    Action,
+    Bar,
+    Breakers,
+    Decision,
+    Indicators,
+    Instrument,
+    Params,
+    Position,
+    Reason,
+    State,
+    Verdict,
+)
+from palmbot.live import records
+from palmbot.live.feed import Feed
+from palmbot.model import CashEvent, Execution, HistoryBar, IntentKind, JournalEvent, OrderEvent, OrderIntent, Quote
+from palmbot.orders import plan
+from palmbot.orders.book import Book, Closed
+from palmbot.ports import SentimentSource
+from palmbot.units import DAY_MS
+
+_FAR_MINOR = 1 << 62
+_FLAT = Position()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the bot trades by."""
+
+    params: Params
+    instrument: Instrument
+    period_ms: int
+
+
+class Trader:
+    """Decides and keeps the books. Mutable; owned by one task.
+
+    Requests are returned; records pile up in ``outbox`` until the shell takes them.
+    """
+
+    def __init__(self, rules: Rules, book: Book, sentiment: SentimentSource) -> None:
+        spread_px = fills.spread_px(rules.instrument, 0)
+        day_start_ms = rules.instrument.day_start_ms
+        self.rules = rules
+        self.book = book
+        self.feed = Feed(rules.period_ms, day_start_ms, rules.params.spike_bars, spread_px)
+        self.state: State | None = None  # None until the first bar or quote
+        self.pending: Decision | None = None
+        self.bars_held = 0
+        self.outbox: list[JournalEvent] = []
+        self.parked = False  # an outcome is unknown: no entries
+        self.may_trade = True  # False while history passes through
+        self._sentiment = sentiment
+        self._low_minor = _FAR_MINOR
+        self._curve_minor = book.balance_minor  # equity at the last mark, before what time brings after it
+        self._held = False
+
+    # -- what the shell and the view read
+
+    @property
+    def equity_minor(self) -> int:
+        """Equity at the last mark."""
+        return self.book.balance_minor + self._floating()
+
+    def position(self) -> Position:
+        """Return the open position as the core sees it; flat when there is none."""
+        return _FLAT if self.book.holding is None else self.book.holding.core(self.bars_held)
+
+    def last_curve(self) -> tuple[int, int, bool]:
+        """Return equity, lowest equity and whether a position was held of the bar that has not ended."""
+        return self._curve_minor, min(self._low_minor, self._curve_minor), self._held
+
+    # -- events
+
+    def on_quote(self, quote: Quote) -> list[OrderIntent]:
+        """Take in a quote; return the requests to journal and send, in order."""
+        self._begin(quote.ts_ms)
+        self._advance(quote.ts_ms)
+        is_first = self.feed.quote(quote)
+        equity = self.equity_minor
+        self._curve_minor = equity
+        self._low_minor = min(self._low_minor, equity)
+        if self.book.holding is not None:
+            self._held = True
+            verdict = self._on_mark(equity, quote.ts_ms)
+            if verdict.reason != Reason.NONE:
+                self.pending = None
+                return self._close(verdict.reason, quote.ts_ms)
+        if not is_first or self.pending is None:
+            return []
+        decision, self.pending = self.pending, None
+        return self._act(decision, quote.ts_ms)
+
+    def on_order_event(self, event: OrderEvent) -> None:
+        """Take in what the broker did. Swaps come before what else falls on their instant, fills after it."""
+        self._begin(event.ts_ms)
+        self._advance(event.ts_ms - 1 if event.execution is Execution.SWAP else event.ts_ms)
+        refused = self.book.refusal(event)
+        closed = self.book.apply(event)
+        self.outbox.append(records.order_event(event, closed.reason if closed is not None else 0))
+        if refused is not None and refused[0].kind is IntentKind.ENTER:
+            intent, reason = refused
+            self.outbox.append(records.refusal(event.ts_ms, intent.bar_end_ms, intent.side, reason))
+        if event.fill is not None and event.fill.close is None:
+            self.bars_held = 0
+            self._held = self._held or self.book.holding is not None
+        if closed is not None:
+            self._on_close(closed)
+
+    def on_cash(self, event: CashEvent) -> None:
+        """Take in a deposit or withdrawal: the baselines move with it, for it is neither profit nor loss."""
+        self.book.balance_minor = event.balance_minor
+        if self.state is not None:
+            self._guards(breakers.shifted(self.state.breakers, event.delta_minor))
+        self.outbox.append(records.note(event.ts_ms, f"cash {event.delta_minor}"))
+
+    def absorb(self, bar: HistoryBar) -> None:
+        """Let a bar of the broker's history pass through the same update, with orders off."""
+        self._begin(bar.ts_ms)
+        self._advance(bar.ts_ms)
+        self.may_trade = False
+        self._bar_closed(self.feed.absorb(bar))
+        self.may_trade = True
+
+    def amend(self, levels: tuple[int, int], reason: int, ts_ms: int) -> list[OrderIntent]:
+        """Return the request that puts both levels of the open position where they belong."""
+        holding = self.book.holding
+        if holding is None:
+            return []
+        bar_end_ms = self.feed.end_of(ts_ms)
+        when = (ts_ms, bar_end_ms, self.book.tries(bar_end_ms, IntentKind.AMEND))
+        return [plan.amendment(self.book.owner, holding.position, levels, reason, when)]
+
+    def owed(self, ts_ms: int) -> list[OrderIntent]:
+        """Return the close that a tripped limit still owes, for instance after a crash between the two."""
+        if self.book.holding is None or self.state is None:
+            return []
+        guards = self.state.breakers
+        if guards.halted == 1:
+            return self._close(Reason.BREAKER_DRAWDOWN, ts_ms)
+        if guards.day_tripped == 1:
+            return self._close(Reason.BREAKER_DAILY, ts_ms)
+        return []
+
+    # -- time
+
+    def _begin(self, ts_ms: int) -> None:
+        if self.state is None:
+            self.state = step.initial(self.rules.instrument, self.book.balance_minor, ts_ms)
+
+    def _advance(self, until_ms: int) -> None:
+        """Let the market clock reach ``until_ms``: trading days and the bar's end, by time, the day first on a tie."""
+        while self.state is not None:
+            day_ms = self.state.breakers.day_start_ms + DAY_MS
+            end_ms = self.feed.forming.end_ms if self.feed.forming is not None else until_ms + 1
+            if min(day_ms, end_ms) > until_ms:
+                return
+            if day_ms <= end_ms:
+                self._guards(step.on_time(self.state.breakers, self.equity_minor, day_ms))
+            else:
+                self._bar_closed(self.feed.close())
+
+    def _bar_closed(self, bar: Bar) -> None:
+        """Make the bar's one decision; it waits for the next bar's first tick."""
+        if self.state is None:
+            return
+        if self.book.holding is not None:
+            self.bars_held += 1
+        account = Account(self.book.balance_minor, self.equity_minor, self.position())
+        sentiment = self._sentiment.at(bar.end_ms)
+        rules = self.rules
+        self.state, decision = step.step(rules.params, rules.instrument, self.state, bar, account, sentiment)
+        self.pending = decision if self.may_trade and decision.action != Action.NONE else None
+        closing = records.BarClosed(
+            bar=bar,
+            decision=decision,
+            state=self.state,
+            closes=tuple(self.feed.closes),
+            sentiment=sentiment,
+            balance_minor=account.balance_minor,
+            equity_minor=self._curve_minor,
+            equity_low_minor=min(self._low_minor, self._curve_minor),
+            bars_held=self.bars_held,
+            held=self._held,
+            live=self.may_trade,
+        )
+        self.outbox.append(records.bar_closed(closing))
+        if self.may_trade and decision.action == Action.NONE and decision.signal != 0:
+            self.outbox.append(records.refusal(bar.end_ms, bar.end_ms, decision.signal, decision.reason))
+        self._low_minor = _FAR_MINOR
+        self._held = self.book.holding is not None
+
+    # -- decisions to requests
+
+    def _act(self, decision: Decision, ts_ms: int) -> list[OrderIntent]:
+        """Carry out the pending decision on the first tick of a bar: exit, else amend, else entry."""
+        mark = self.feed.mark
+        if self.state is None or mark is None:
+            return []
+        if decision.action == Action.ENTER:
+            return self._enter(decision, mark.bid_px, ts_ms)
+        holding = self.book.holding
+        if holding is None:  # the protective order or a breaker was first
+            return []
+        if decision.action == Action.EXIT:
+            return self._close(decision.reason, ts_ms)
+        side = holding.position.side
+        if (fills.mark_px(side, mark.bid_px, mark.spread_px) - decision.sl_px) * side <= 0:
+            return self._close(Reason.TRAIL, ts_ms)  # the open is already through the new stop
+        return self.amend((decision.sl_px, decision.tp_px), Reason.TRAIL, ts_ms)
+
+    def _enter(self, decision: Decision, bid_px: int, ts_ms: int) -> list[OrderIntent]:
+        if self.state is None:
+            return []
+        reason = breakers.gate(self.rules.params, self.state.breakers, decision, bid_px, ts_ms)
+        if reason == Reason.NONE and (self.parked or not self.book.is_settled):
+            reason = Reason.OUTCOME_UNKNOWN
+        if reason != Reason.NONE:
+            self.outbox.append(records.refusal(ts_ms, decision.bar_end_ms, decision.side, reason))
+            return []
+        return [plan.entry(self.book.owner, decision, ts_ms, self.book.tries(decision.bar_end_ms, IntentKind.ENTER))]
+
+    def _close(self, reason: int, ts_ms: int) -> list[OrderIntent]:
+        """Return the request that closes the position; none while another close is in flight."""
+        holding = self.book.holding
+        if holding is None or any(each.kind is IntentKind.CLOSE for each in self.book.in_flight):
+            return []
+        bar_end_ms = self.feed.end_of(ts_ms)
+        when = (ts_ms, bar_end_ms, self.book.tries(bar_end_ms, IntentKind.CLOSE))
+        return [plan.closing(self.book.owner, holding.position, int(reason), when)]
+
+    # -- breakers
+
+    def _guards(self, guards: Breakers) -> None:
+        indicators = Indicators() if self.state is None else self.state.indicators
+        self.state = State(indicators, guards)
+
+    def _on_mark(self, equity_minor: int, ts_ms: int) -> Verdict:
+        if self.state is None:
+            return Verdict(Reason.NONE, 0, 0)
+        guards, verdict = step.on_mark(self.rules.params, self.state.breakers, equity_minor, ts_ms)
+        self._tripped(guards, verdict, ts_ms)
+        return verdict
+
+    def _on_close(self, closed: Closed) -> None:
+        if self.state is None:
+            return
+        params, end_ms = self.rules.params, self.feed.end_of(closed.ts_ms)
+        guards, verdict = step.on_close(
+            params, self.state.breakers, closed.net_minor, closed.balance_minor, end_ms, closed.ts_ms
+        )
+        self._curve_minor = closed.balance_minor
+        self._low_minor = min(self._low_minor, closed.balance_minor)
+        self._tripped(guards, verdict, closed.ts_ms)
+        self.outbox.append(records.state(closed.ts_ms, self.state, tuple(self.feed.closes), self.bars_held))
+
+    def _tripped(self, guards: Breakers, verdict: Verdict, ts_ms: int) -> None:
+        self._guards(guards)
+        if verdict.drawdown:
+            self.outbox.append(records.breaker(ts_ms, Reason.HALT_DRAWDOWN, 0))
+        if verdict.daily:
+            self.outbox.append(records.breaker(ts_ms, Reason.DAILY_LOSS, guards.day_start_ms + DAY_MS))
+
+    def _floating(self) -> int:
+        mark = self.feed.mark
+        if self.book.holding is None or mark is None:
+            return 0
+        floating = fills.floating_minor(
+            self.rules.instrument, self.position(), mark.bid_px, mark.spread_px, mark.rate_e8
+        )
+        return int(floating)

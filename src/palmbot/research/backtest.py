@@ -1,0 +1,86 @@
+"""One backtest: the compiled replay over a loaded series, its tape read back as trades, refusals and a curve."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from palmbot.core.replay import replay
+from palmbot.core.tape import REFUSAL_COLUMNS, TRADE_COLUMNS, TRIP_COLUMNS, Entry, Tape, new_tape
+from palmbot.core.types import Instrument, Int64Array, Params
+from palmbot.core.world import Outcome, Run
+from palmbot.errors import RefusedError
+from palmbot.model import Refusal, Trade
+from palmbot.research.result import Costs, DataSet, RunResult
+
+_FIRST_CAPACITY = 4_096
+
+
+def run(data: DataSet, profile: str, params: Params, start_balance_minor: int) -> RunResult:
+    """Trade ``data`` once from ``start_balance_minor`` with everything on.
+
+    Raises:
+        RefusedError: the account would have been stopped out by its broker; what follows would be fiction.
+    """
+    outcome, tape = _replayed(data, params, data.spec.core, start_balance_minor)
+    if outcome.stopped_out_ms != 0:
+        raise RefusedError(
+            "STOPPED_OUT",
+            "Lower risk_fraction, exposure_max or margin_share: a broker would have closed the position here.",
+            ts_ms=outcome.stopped_out_ms,
+        )
+    trades = _of_kind(tape.events, Entry.TRADE, len(TRADE_COLUMNS))
+    totals = dict(zip(TRADE_COLUMNS, trades.sum(axis=0).tolist(), strict=True))
+    costs = Costs(*(totals[f"{kind}_minor"] for kind in ("spread", "slippage", "commission", "swap", "fee")))
+    return RunResult(
+        profile=profile,
+        params=params,
+        start_balance_minor=start_balance_minor,
+        balance_minor=outcome.balance_minor,
+        equity_end_minor=outcome.equity_minor,
+        trades=tuple(_trade(row) for row in trades.tolist()),
+        refusals=tuple(Refusal(*row[1:]) for row in _of_kind(tape.events, Entry.REFUSAL, len(REFUSAL_COLUMNS)).tolist()),
+        costs=costs,
+        equity_ts_ms=data.bars.end_ms,
+        equity_minor=tape.equity,
+        equity_low_minor=tape.equity_low,
+        exposure=float(np.mean(tape.held)),
+        rsi=tape.rsi,
+        halts=tuple((row[1], row[2]) for row in _of_kind(tape.events, Entry.TRIP, len(TRIP_COLUMNS)).tolist()),
+    )
+
+
+def _replayed(
+    data: DataSet, params: Params, instrument: Instrument, balance_minor: int
+) -> tuple[Outcome, Tape]:
+    """Replay with a tape that is long enough; return it cut to what was written."""
+    capacity = _FIRST_CAPACITY
+    while True:
+        tape = new_tape(capacity, data.bars.ts_ms.shape[0])
+        constants = Run(params, instrument)
+        outcome = replay(constants, balance_minor, data.bars, data.rolls, data.sentiment, tape)
+        if outcome.events <= capacity:
+            return outcome, tape._replace(events=tape.events[: outcome.events])
+        capacity = outcome.events
+
+
+def _of_kind(events: Int64Array, kind: Entry, columns: int) -> Int64Array:
+    return events[events[:, 0] == kind, :columns]
+
+
+def _trade(row: list[int]) -> Trade:
+    value = dict(zip(TRADE_COLUMNS, row, strict=True))
+    return Trade(
+        entry_ms=value["entry_ms"],
+        exit_ms=value["exit_ms"],
+        side=value["side"],
+        volume_cu=value["volume_cu"],
+        entry_px=value["entry_px"],
+        exit_px=float(value["exit_px"]),
+        exit_reason=value["reason"],
+        pnl_minor=value["pnl_minor"],
+        gross_minor=value["gross_minor"],
+        swap_minor=value["swap_minor"],
+        commission_minor=value["commission_minor"],
+        fee_minor=value["fee_minor"],
+        risk_minor=float(value["risk_minor"]),
+    )
