@@ -93,11 +93,13 @@ def account(view: BotView, settings: Settings) -> Panel:
     day_minor, limit_minor = view.equity_minor - view.day_open_minor, abs(view.daily_limit_minor)
     result = Text(money(day_minor, digits, signed=True), _sign_style(day_minor))
     used = max(-day_minor, 0) / limit_minor if limit_minor else 0.0
-    rows.add_row("day", _row(result, Fill(used), Text(f"of {-money_of_minor(limit_minor, digits):,.0f}", "dim")))
+    most = f"of {-money_of_minor(limit_minor, digits):,.0f}" if limit_minor else "no limit"
+    rows.add_row("day", _row(result, Fill(used), Text(most, "dim")))
     fall = max(view.peak_minor - view.equity_minor, 0) / view.peak_minor if view.peak_minor > 0 else 0.0
-    limit = settings.params.drawdown_bp / 10_000
-    gauge = Fill(fall / limit if limit else 0.0)
-    rows.add_row("drawdown", _row(Text(f"{fall * 100:.2f}%"), gauge, Text(f"of {limit * 100:g}%", "dim")))
+    limit_bp = settings.params.drawdown_bp
+    gauge = Fill(fall * 10_000 / limit_bp if limit_bp else 0.0)
+    most = f"of {_percent(limit_bp)}" if limit_bp else "no limit"
+    rows.add_row("drawdown", _row(Text(f"{fall * 100:.2f}%"), gauge, Text(most, "dim")))
     wins = f", {view.wins_count} won" if view.trades_count else ""
     rows.add_row("trades", f"{view.trades_count}{wins}")
     return _panel("Account", rows)
@@ -147,8 +149,8 @@ def breakers(view: BotView, settings: Settings) -> Panel:
     if not view.breakers:
         params = settings.params
         limits = (
-            f"day -{params.daily_loss_bp / 100:g}%, drawdown {params.drawdown_bp / 100:g}%, "
-            f"{params.losses_max} losses, spike {params.spike_bp / 100:g}%"
+            f"day {_percent(-params.daily_loss_bp)}, drawdown {_percent(params.drawdown_bp)}, "
+            f"{params.losses_max or 'any'} losses, spike {_percent(params.spike_bp)}"
         )
         return _panel("Breakers", Group(Text("all clear", "green"), Text(limits, "dim")))
     rows = Table.grid(padding=(0, 1), expand=True)
@@ -184,6 +186,10 @@ def trades(view: BotView) -> Panel:
     panel = _panel("Trades", rows if view.trades else Text("none closed yet", "dim"))
     panel.subtitle, panel.subtitle_align = "Ctrl-C stops in order", "right"
     return panel
+
+
+def _percent(basis_points: int) -> str:
+    return f"{basis_points / 100:g}%" if basis_points else "off"
 
 
 def _list(columns: int) -> Table:

@@ -7,9 +7,16 @@ first ``period`` values, then ``avg += (value - avg) / period``, as TA-Lib compu
 from __future__ import annotations
 
 from palmbot.core.compiled import inlined
-from palmbot.core.types import Indicators
+from palmbot.core.types import Indicators, Params, StopKind
 
 NEUTRAL_RSI = 50.0
+_ATR = int(StopKind.ATR)
+
+
+@inlined
+def periods_of(params: Params) -> tuple[int, int]:
+    """Return the periods of RSI and ATR that ``params`` needs; ATR period 0 where no stop is measured in ATR."""
+    return params.rsi_period, params.atr_period if params.stop_kind == _ATR else 0
 
 
 @inlined
@@ -43,17 +50,26 @@ def true_range(high: float, low: float, previous_close: float) -> float:
 
 
 @inlined
-def update(
-    indicators: Indicators, high: float, low: float, close: float, rsi_period: int, atr_period: int
-) -> Indicators:
-    """Return ``indicators`` after one more closed bar (prices in price units)."""
+def update(indicators: Indicators, high_px: int, low_px: int, close_px: int, periods: tuple[int, int]) -> Indicators:
+    """Return ``indicators`` after one more closed bar.
+
+    Args:
+        indicators: before it.
+        high_px: its high; as ``low_px`` only read for ATR.
+        low_px: its low.
+        close_px: its close.
+        periods: of RSI and of ATR; ATR period 0 keeps no ATR, for profiles without ATR stops.
+    """
     count = indicators.bars
+    close = close_px / 1e5
     if count == 0:
         return Indicators(1, close, 0.0, 0.0, 0.0)
     change = close - indicators.close
-    gain = wilder(indicators.gain, max(change, 0.0), count, rsi_period)
-    loss = wilder(indicators.loss, max(-change, 0.0), count, rsi_period)
-    atr = wilder(indicators.atr, true_range(high, low, indicators.close), count, atr_period)
+    gain = wilder(indicators.gain, max(change, 0.0), count, periods[0])
+    loss = wilder(indicators.loss, max(-change, 0.0), count, periods[0])
+    atr = indicators.atr
+    if periods[1] > 0:
+        atr = wilder(atr, true_range(high_px / 1e5, low_px / 1e5, indicators.close), count, periods[1])
     return Indicators(count + 1, close, gain, loss, atr)
 
 

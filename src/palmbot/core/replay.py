@@ -153,6 +153,8 @@ def _close(run: Run, book: Book, now: Now, events: Int64Array, price_px: int, re
         -fills.money_minor(spread * volume, now.rate_e8, instrument.money_digits),
         -fills.money_minor(slippage * volume, now.rate_e8, instrument.money_digits),
         opening.risk_minor,
+        position.sl_first_px,
+        position.tp_px,
     )
     written = write_trade(events, tally.events, row)
     guards, verdict = core.on_close(run.params, book.guards, net, balance, now.bar_end_ms, now.ts_ms)
@@ -321,7 +323,7 @@ def replay(
             tape.equity[index] = _equity(run, book, now)
             tape.equity_low[index] = min(low, tape.equity[index])
             tape.held[index] = 1 if held != 0 else 0
-            if index > 0:
+            if running.bars > run.params.rsi_period:
                 tape.rsi[index - 1] = rsi(running)
         index += 1
     tally = book.tally

@@ -11,7 +11,7 @@ from palmbot.core import breakers, signals
 from palmbot.core import step as core
 from palmbot.core.compiled import compiled, inlined
 from palmbot.core.fills import spread_px
-from palmbot.core.indicators import update
+from palmbot.core.indicators import periods_of, update
 from palmbot.core.types import BarArrays, Indicators
 from palmbot.core.world import Book, Run
 
@@ -25,7 +25,7 @@ def _skim_flat(
     """Skip dull rounds from ``index`` on while there is no position and nothing pending."""
     params, guards = run.params, book.guards
     ts, high, low, close = bars.ts_ms, bars.high_px, bars.low_px, bars.close_px
-    rsi_period, atr_period, back = params.rsi_period, params.atr_period, params.spike_bars + 1
+    periods, back = periods_of(params), params.spike_bars + 1
     if book.tally.balance_minor > guards.peak_minor or (guards.halted == 1 and params.rearm_after_ms > 0):
         return index, running
     for at in range(index, ts.shape[0]):
@@ -34,7 +34,7 @@ def _skim_flat(
         before = at - 1
         if at >= back and breakers.spikes(params, close[before], close[at - back]):
             return at, running
-        moved = update(running, high[before] / 1e5, low[before] / 1e5, close[before] / 1e5, rsi_period, atr_period)
+        moved = update(running, high[before], low[before], close[before], periods)
         if moved.bars >= params.warmup_bars and signals.rsi_side(params, moved) != 0:
             return at, running
         running = moved
@@ -63,7 +63,7 @@ def _skim_held(
     if bars.rate_e8.shape[0] > 0 or (guards.halted == 1 and params.rearm_after_ms > 0):
         return index, running
     side, back = position.side, params.spike_bars + 1
-    rsi_period, atr_period = params.rsi_period, params.atr_period
+    periods = periods_of(params)
     slack = 2 * instrument.step_px
     stop = max(side * position.sl_px, side * _mark_at_equity(run, book, book.floor_minor) + slack)
     target = side * position.tp_px
@@ -77,7 +77,7 @@ def _skim_held(
             return at, running
         if at >= back and breakers.spikes(params, close[before], close[at - back]):
             return at, running
-        moved = update(running, high[before] / 1e5, low[before] / 1e5, close[before] / 1e5, rsi_period, atr_period)
+        moved = update(running, high[before], low[before], close[before], periods)
         if core.acts(params, instrument, moved, position, (close[before], spread), at - book.opening.bar_index):
             return at, running
         if side < 0:

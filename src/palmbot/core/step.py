@@ -160,14 +160,8 @@ def step(
             this bar.
         sentiment: the newest that was known at the bar's end.
     """
-    running = indicators.update(
-        state.indicators,
-        bar.high_px / 1e5,
-        bar.low_px / 1e5,
-        bar.close_px / 1e5,
-        params.rsi_period,
-        params.atr_period,
-    )
+    periods = indicators.periods_of(params)
+    running = indicators.update(state.indicators, bar.high_px, bar.low_px, bar.close_px, periods)
     guards = breakers.bar_closed(
         params, state.breakers, account.equity_minor, bar.close_px, bar.past_close_px, bar.end_ms
     )

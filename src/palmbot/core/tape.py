@@ -39,6 +39,8 @@ TRADE_COLUMNS = (
     "spread_minor",
     "slippage_minor",
     "risk_minor",
+    "sl_px",
+    "tp_px",
 )
 REFUSAL_COLUMNS = ("kind", "bar_end_ms", "side", "reason")
 TRIP_COLUMNS = ("kind", "ts_ms", "reason")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from palmbot.calendar import next_open, session_end
@@ -23,8 +23,8 @@ from palmbot.exchange.swings import (
     after_reading,
     gap_scale,
     hint_log,
-    liveliness,
     late_news_ms,
+    liveliness,
     new_swing,
     reading_gap_ms,
     score_of,
@@ -232,14 +232,12 @@ def advance(
         read_log, read_ms = log_price, minute.begins_ms + reading_gap_ms(rng, state.tempo)
         if minute.begins_ms >= silent_ms:
             rows = (SentimentRow(ticks[-1].ts_ms, score_of(rng, mood)),)
-    after = MarketState(
-        seed=state.seed,
+    after = replace(
+        state,
         counter=state.counter + 1,
         ts_ms=minute.begins_ms + MINUTE_MS,
         opened_ms=minute.opened_ms,
         closes_ms=minute.closes_ms,
-        tick_px=state.tick_px,
-        tempo=state.tempo,
         log_price=log_price,
         bid_px=bid_px,
         swing=swing,

@@ -256,8 +256,10 @@ def synthetic_bars(
 
     Raises:
         ConfigError: ``n`` or ``period_ms`` is impossible.
+        ValueError: the instrument's session does not open within a year.
     """
     _check_length(n, period_ms)
+    start_ms = next_open(start_ms, spec.session)
     reach_ms = max(n * period_ms, 7 * DAY_MS)
     while True:
         starts_ms, ends_ms, begun = _spans(spec, start_ms, start_ms + reach_ms, period_ms)

@@ -82,8 +82,8 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
 
 
 def _newest_state(wires: Wires) -> JournalEvent | None:
-    """Return the newest record that carries the state."""
-    found = [each for each in (wires.journal.last("bar_closed"), wires.journal.last("state")) if each is not None]
+    """Return the newest record that carries the state; at one instant the bar closed before the rest happened."""
+    found = [each for each in (wires.journal.last("state"), wires.journal.last("bar_closed")) if each is not None]
     return max(found, key=lambda event: event.ts_ms, default=None)
 
 

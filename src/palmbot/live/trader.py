@@ -6,6 +6,7 @@ breakers, and on the first tick of a bar the pending decision. Fills and swaps c
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from palmbot.core import breakers, fills, step
@@ -20,12 +21,23 @@ from palmbot.core.types import (
     Params,
     Position,
     Reason,
+    Sentiment,
     State,
     Verdict,
 )
 from palmbot.live import records
 from palmbot.live.feed import Feed
-from palmbot.model import CashEvent, Execution, HistoryBar, IntentKind, JournalEvent, OrderEvent, OrderIntent, Quote
+from palmbot.model import (
+    CashEvent,
+    Execution,
+    HistoryBar,
+    IntentKind,
+    JournalEvent,
+    OrderEvent,
+    OrderIntent,
+    Quote,
+    Trade,
+)
 from palmbot.orders import plan
 from palmbot.orders.book import Book, Closed
 from palmbot.ports import SentimentSource
@@ -33,6 +45,7 @@ from palmbot.units import DAY_MS
 
 _FAR_MINOR = 1 << 62
 _FLAT = Position()
+_RECENT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,11 @@ class Trader:
         self.pending: Decision | None = None
         self.bars_held = 0
         self.outbox: list[JournalEvent] = []
+        self.trades: deque[Trade] = deque(maxlen=_RECENT)  # newest first, for the view
+        self.trades_count = 0
+        self.wins_count = 0
+        self.decisions: deque[Decision] = deque(maxlen=_RECENT)
+        self.sentiment = Sentiment()  # as of the last bar's end
         self.parked = False  # an outcome is unknown: no entries
         self.may_trade = True  # False while history passes through
         self._sentiment = sentiment
@@ -109,7 +127,7 @@ class Trader:
         self._advance(event.ts_ms - 1 if event.execution is Execution.SWAP else event.ts_ms)
         refused = self.book.refusal(event)
         closed = self.book.apply(event)
-        self.outbox.append(records.order_event(event, closed.reason if closed is not None else 0))
+        self.outbox.append(records.order_event(event, closed.trade.exit_reason if closed is not None else 0))
         if refused is not None and refused[0].kind is IntentKind.ENTER:
             intent, reason = refused
             self.outbox.append(records.refusal(event.ts_ms, intent.bar_end_ms, intent.side, reason))
@@ -169,6 +187,7 @@ class Trader:
                 return
             if day_ms <= end_ms:
                 self._guards(step.on_time(self.state.breakers, self.equity_minor, day_ms))
+                self._keep_state(day_ms)
             else:
                 self._bar_closed(self.feed.close())
 
@@ -179,10 +198,11 @@ class Trader:
         if self.book.holding is not None:
             self.bars_held += 1
         account = Account(self.book.balance_minor, self.equity_minor, self.position())
-        sentiment = self._sentiment.at(bar.end_ms)
+        self.sentiment = sentiment = self._sentiment.at(bar.end_ms)
         rules = self.rules
         self.state, decision = step.step(rules.params, rules.instrument, self.state, bar, account, sentiment)
         self.pending = decision if self.may_trade and decision.action != Action.NONE else None
+        self.decisions.appendleft(decision)
         closing = records.BarClosed(
             bar=bar,
             decision=decision,
@@ -247,6 +267,10 @@ class Trader:
         indicators = Indicators() if self.state is None else self.state.indicators
         self.state = State(indicators, guards)
 
+    def _keep_state(self, ts_ms: int) -> None:
+        if self.state is not None:
+            self.outbox.append(records.state(ts_ms, self.state, tuple(self.feed.closes), self.bars_held))
+
     def _on_mark(self, equity_minor: int, ts_ms: int) -> Verdict:
         if self.state is None:
             return Verdict(Reason.NONE, 0, 0)
@@ -257,14 +281,17 @@ class Trader:
     def _on_close(self, closed: Closed) -> None:
         if self.state is None:
             return
-        params, end_ms = self.rules.params, self.feed.end_of(closed.ts_ms)
-        guards, verdict = step.on_close(
-            params, self.state.breakers, closed.net_minor, closed.balance_minor, end_ms, closed.ts_ms
-        )
+        ts_ms, net_minor = closed.trade.exit_ms, closed.trade.pnl_minor
+        params, end_ms = self.rules.params, self.feed.end_of(ts_ms)
+        guards = self.state.breakers
+        guards, verdict = step.on_close(params, guards, net_minor, closed.balance_minor, end_ms, ts_ms)
         self._curve_minor = closed.balance_minor
         self._low_minor = min(self._low_minor, closed.balance_minor)
-        self._tripped(guards, verdict, closed.ts_ms)
-        self.outbox.append(records.state(closed.ts_ms, self.state, tuple(self.feed.closes), self.bars_held))
+        self._tripped(guards, verdict, ts_ms)
+        self.trades.appendleft(closed.trade)
+        self.trades_count += 1
+        self.wins_count += net_minor > 0
+        self._keep_state(ts_ms)
 
     def _tripped(self, guards: Breakers, verdict: Verdict, ts_ms: int) -> None:
         self._guards(guards)

@@ -18,6 +18,7 @@ from palmbot.model import (
     OrderEvent,
     OrderIntent,
     OrderKind,
+    Trade,
 )
 from palmbot.orders.identity import Owner
 from palmbot.orders.lifecycle import FINAL, Happening, Phase, apply
@@ -66,12 +67,10 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A position that ended: its result over all closing deals, and why."""
+    """A position that ended: the trade it was, and the balance after it."""
 
-    net_minor: int
+    trade: Trade
     balance_minor: int
-    reason: int
-    ts_ms: int
 
 
 @dataclass(slots=True)
@@ -89,7 +88,7 @@ class Book:
         self.holding: Holding | None = None
         self._requests: dict[str, _Request] = {}
         self._deals: dict[int, None] = {}
-        self._net_minor = 0  # of the open position's closing deals so far
+        self._closing: list[Fill] = []  # the open position's closing deals so far
 
     @property
     def in_flight(self) -> tuple[OrderIntent, ...]:
@@ -186,21 +185,21 @@ class Book:
         stop = 0 if intent is None else fill.price_px - position.side * intent.sl_px
         target = 0 if intent is None else fill.price_px + position.side * intent.tp_px
         reason, risk = (0, 0.0) if intent is None else (intent.reason, intent.risk_minor)
-        self._net_minor = 0
+        self._closing = []
         self.holding = Holding(position, reason, stop, 0, 0, stop, target, risk)
 
     def _reduced(self, event: OrderEvent, fill: Fill, request: _Request | None) -> Closed | None:
         close = fill.close
         if close is None or self.holding is None:
             return None
-        self._net_minor += close.gross_minor + close.swap_minor + close.commission_minor + close.fee_minor
+        self._closing.append(fill)
         self.balance_minor = close.balance_minor
         if event.position is not None and event.position.volume_cu > 0:
             self.holding = replace(self.holding, position=event.position)
             return None
-        reason = self._exit_reason(event, fill, request)
+        trade = _trade(self.holding, self._closing, self._exit_reason(event, fill, request))
         self.holding = None
-        return Closed(self._net_minor, close.balance_minor, reason, fill.ts_ms)
+        return Closed(trade, close.balance_minor)
 
     def _exit_reason(self, event: OrderEvent, fill: Fill, request: _Request | None) -> int:
         """Tell stop from target by price against the levels, a request of ours by its own reason."""
@@ -237,6 +236,32 @@ class Book:
             del self._requests[oldest]
         while len(self._deals) > 1_000:
             del self._deals[next(iter(self._deals))]
+
+
+def _trade(holding: Holding, fills: list[Fill], reason: int) -> Trade:
+    """Return the trade that ``fills`` completed: money summed, exit price weighted by volume."""
+    closes = [fill.close for fill in fills if fill.close is not None]
+    volume_cu = sum(close.closed_cu for close in closes)
+    value = sum(fill.price_px * fill.volume_cu for fill in fills)
+    gross, swap = sum(each.gross_minor for each in closes), sum(each.swap_minor for each in closes)
+    commission, fee = sum(each.commission_minor for each in closes), sum(each.fee_minor for each in closes)
+    return Trade(
+        entry_ms=holding.position.open_ms,
+        exit_ms=fills[-1].ts_ms,
+        side=holding.position.side,
+        volume_cu=volume_cu,
+        entry_px=holding.position.entry_px,
+        exit_px=value / volume_cu,
+        exit_reason=reason,
+        pnl_minor=gross + swap + commission + fee,
+        gross_minor=gross,
+        swap_minor=swap,
+        commission_minor=commission,
+        fee_minor=fee,
+        risk_minor=holding.risk_minor,
+        sl_px=holding.sl_first_px,
+        tp_px=holding.tp_px,
+    )
 
 
 def _is_refusal(event: OrderEvent) -> bool:

@@ -83,4 +83,6 @@ def _trade(row: list[int]) -> Trade:
         commission_minor=value["commission_minor"],
         fee_minor=value["fee_minor"],
         risk_minor=float(value["risk_minor"]),
+        sl_px=value["sl_px"],
+        tp_px=value["tp_px"],
     )

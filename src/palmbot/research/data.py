@@ -90,8 +90,8 @@ def _bars(settings: DataSettings, spec: InstrumentSpec) -> DataSet:
         notes.append(f"The bars are {period_text(placed.period_ms)} bars: {how}.")
     if outside:
         notes.append(f"{outside} of {rows.ts_ms.size} rows lie outside the session of {spec.name} and are left out.")
-    if placed.labels:
-        notes.append(f"{placed.labels} rows carry a date only: their first tick is the session's opening.")
+    if placed.moved:
+        notes.append(f"{placed.moved} rows are stamped before the session opens: their first tick is its opening.")
     return DataSet(
         name=rows.table.file.stem,
         spec=spec,

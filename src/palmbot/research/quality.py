@@ -180,7 +180,7 @@ def _of_parquet(file: Path) -> _Series:
     data = store.read_series(file)
     bars, all_of_them = data.bars, np.ones(data.bars.ts_ms.size, dtype=np.bool_)
     line = np.arange(1, bars.ts_ms.size + 1, dtype=np.int64)
-    placed = Placed(data.period_ms, bars.ts_ms, bars.end_ms, all_of_them, labels=0)
+    placed = Placed(data.period_ms, bars.ts_ms, bars.end_ms, all_of_them, moved=0)
     refused = tuple(Finding(code, 0, (), refused=True) for code in FLAWS)
     return _Series(file, data.spec, data.adjustment, bars, line, all_of_them, placed, refused)
 

@@ -37,7 +37,7 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What trading cost, by kind, in minor units, <= 0 for charges. Spread and slippage are already inside the fills."""
+    """What trading cost, by kind, in minor units, <= 0 for charges; the fills already hold spread and slippage."""
 
     spread_minor: int
     slippage_minor: int

@@ -43,7 +43,7 @@ class Placed:
     """Where the rows of a series stand in time; arrays of shape (n,).
 
     Attributes:
-        ts_ms: first tick of each bar. Differs from the file's stamp where that is a mere date (``labels`` counts them).
+        ts_ms: first tick of each bar: the file's stamp, but for ``moved`` rows, whose stamp is before the session opens.
         end_ms: end of each bar's bucket.
         inside: whether the row belongs to the session.
     """
@@ -52,7 +52,7 @@ class Placed:
     ts_ms: Int64Array
     end_ms: Int64Array
     inside: BoolArray
-    labels: int
+    moved: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +109,27 @@ def period_of(ts_ms: Int64Array, settings: DataSettings) -> int:
 def place(ts_ms: Int64Array, period_ms: int, spec: InstrumentSpec) -> Placed:
     """Return the first tick, bucket end and session of each row (PARITY 26 and 27).
 
-    A bar of a day or longer whose stamp is a bare date (midnight UTC or of the instrument's zone) outside the session
-    starts with the first open instant of its bucket: the market trades no tick at midnight.
+    A row belongs to the session when its stamp does. So does one that is stamped before the session opens in its bucket
+    and merely names that bucket: with its start, as MetaTrader does, or, for a day and longer, with a date (midnight
+    UTC or of the instrument's zone). Its first tick is then that opening, since the market trades no tick before.
     """
     day_start_ms = spec.core.day_start_ms
     end_ms = calendar.bucket_end(ts_ms, period_ms, day_start_ms)
     inside = calendar.open_mask(ts_ms, spec.session)
-    labels = 0
-    if period_ms >= DAY_MS and not inside.all():
-        ts_ms, inside = ts_ms.copy(), inside.copy()
-        local_ms = calendar.wall_ms(ts_ms, spec.time_zone)
-        for row in np.flatnonzero(~inside & ((ts_ms % DAY_MS == 0) | (local_ms % DAY_MS == 0))).tolist():
-            opens_ms = calendar.next_open(int(ts_ms[row]), spec.session)
-            if opens_ms < end_ms[row]:
-                ts_ms[row], inside[row] = opens_ms, True
-                labels += 1
-    return Placed(period_ms, ts_ms, end_ms, inside, labels)
+    names_bucket = ts_ms == end_ms - period_ms
+    if period_ms >= DAY_MS:
+        names_bucket |= (ts_ms % DAY_MS == 0) | (calendar.wall_ms(ts_ms, spec.time_zone) % DAY_MS == 0)
+    early = np.flatnonzero(~inside & names_bucket)
+    if early.size == 0:
+        return Placed(period_ms, ts_ms, end_ms, inside, 0)
+    spans = calendar.open_spans(int(ts_ms[early].min()), int(end_ms[early].max()), spec.session)
+    never_ms = np.iinfo(np.int64).max
+    opens_ms = np.array([*(start_ms for start_ms, _ in spans), never_ms], dtype=np.int64)
+    first_ms = opens_ms[np.searchsorted(opens_ms, ts_ms[early])]
+    early, first_ms = early[first_ms < end_ms[early]], first_ms[first_ms < end_ms[early]]
+    ts_ms = ts_ms.copy()
+    ts_ms[early], inside[early] = first_ms, True
+    return Placed(period_ms, ts_ms, end_ms, inside, int(early.size))
 
 
 def row_flaws(rows: Rows) -> Iterator[Flaw]:

@@ -117,8 +117,8 @@ def _simple(name: str) -> str:
 def read_table(file: Path, columns_min: int) -> TextTable:
     """Read ``file`` as text columns.
 
-    The separator is found from the first two lines; lines that are blank or begin with ``#`` are passed over. A table
-    whose first line begins with a digit has no header and is taken as time (or date, time), open, high, low, close.
+    The separator is found from the first two lines; blank lines are passed over. A table whose first line begins with a
+    digit has no header and is taken as time (or date, time), open, high, low, close.
 
     Raises:
         DataError: the file cannot be read, is empty, or a row has another number of fields than the first line.
@@ -126,7 +126,7 @@ def read_table(file: Path, columns_min: int) -> TextTable:
     import polars as pl
 
     lines = pl.DataFrame({"text": pl.Series(_text(file).split("\n"), dtype=pl.String).str.strip_chars(" \r")})
-    lines = lines.with_row_index("line", offset=1).filter(~pl.col("text").str.contains(r"^(#|\s*$)"))
+    lines = lines.with_row_index("line", offset=1).filter(pl.col("text").str.strip_chars() != "")
     if lines.height == 0:
         raise DataError("DATA_EMPTY", "Give a file with a header line and one row a bar or value.", file=file, line=1)
     separator = _separator(lines["text"].head(2).to_list(), columns_min)
@@ -136,10 +136,9 @@ def read_table(file: Path, columns_min: int) -> TextTable:
     columns = [frame[name].str.strip_chars() for name in frame.columns]
     first = [str(column[0]) for column in columns]
     if first[0][:1].isdigit():
-        names: tuple[str, ...] = ("date", "time") if _TIME_OF_DAY.fullmatch(first[1]) else ("timestamp",)
-        names += BAR_NAMES
-        names += tuple(f"field{index + 1}" for index in range(len(names), len(first)))
-        names = names[: len(first)]
+        has_time = len(first) > 1 and _TIME_OF_DAY.fullmatch(first[1]) is not None
+        named = (*(("date", "time") if has_time else ("timestamp",)), *BAR_NAMES)
+        names = tuple(named[index] if index < len(named) else f"field{index + 1}" for index in range(len(first)))
     else:
         names = tuple(_simple(name) for name in first)
         columns, line = [column[1:] for column in columns], line[1:]
@@ -187,7 +186,9 @@ def _fields(file: Path, lines: pl.DataFrame, separator: str) -> tuple[pl.DataFra
             rows, last = zip(*[(row, reader.line_num) for row in reader], strict=True)
         except csv.Error as error:
             at = int(line[reader.line_num - 1])
-            raise DataError("DATA_BAD_ROW", "Close every quotation mark.", file=file, line=at, reason=error) from error
+            raise DataError(
+                "DATA_BAD_ROW", "Close every quotation mark.", file=file, line=at, reason=repr(str(error))
+            ) from error
         line = line[np.array(last) - 1]
         counts = np.array([len(row) for row in rows])
     else:

@@ -137,6 +137,9 @@ def caveats(summary: Summary, result: RunResult, data: DataSet) -> tuple[str, ..
         "This is one run over one series. If the rules or their parameters were chosen with this series in view, the "
         "result flatters them: judge them on data they have never seen.",
     )
+    if data.notes:
+        count = "a note" if len(data.notes) == 1 else f"{len(data.notes)} notes"
+        said.append(f"The data carry {count}, under Data below: what they doubt, doubt here too.")
     if summary.win_rate_geometry is not None and summary.win_rate is not None:
         said.append(
             f"A price that merely wanders would win {percent_text(summary.win_rate_geometry)} of trades with this stop "

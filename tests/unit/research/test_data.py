@@ -91,7 +91,7 @@ def test_a_daily_row_that_is_a_mere_date_starts_with_the_session(tmp_path: Path)
     rows = stamped(daily_rows(5), lambda time: time[:10])
     data = loaded(written(tmp_path, text_of(rows)))
     assert data.bars.ts_ms.tolist() == loaded(written(tmp_path, text_of(daily_rows(5)))).bars.ts_ms.tolist()
-    assert any("5 rows carry a date only" in note for note in data.notes)
+    assert any("5 rows are stamped before the session opens" in note for note in data.notes)
 
 
 def test_a_date_in_the_time_zone_of_the_instrument_starts_with_the_session_too(tmp_path: Path) -> None:
@@ -107,9 +107,27 @@ def test_a_date_on_which_the_session_does_not_open_is_left_out(tmp_path: Path) -
     assert data.bars.ts_ms.size == 6
 
 
-def test_an_hourly_midnight_row_is_no_date(tmp_path: Path) -> None:
-    rows = [*hourly_rows(7), ("2024-03-05T00:00:00Z", "4000", "4001", "3999", "4000")]
-    assert loaded(written(tmp_path, text_of(rows))).rows_outside_session == 1
+def test_a_row_that_is_stamped_with_the_start_of_its_bucket_starts_with_the_session(tmp_path: Path) -> None:
+    rows = stamped(hourly_rows(20), lambda time: f"{time[:13]}:00:00Z")  # 02:00Z for the bar that opens at 02:30Z
+    data = loaded(written(tmp_path, text_of(rows)))
+    assert data.bars.ts_ms.tolist() == [ms(time) for time, *_ in hourly_rows(20)]
+    assert data.rows_outside_session == 0
+
+
+def test_a_row_inside_a_closed_bucket_or_in_the_middle_of_one_is_not_moved(tmp_path: Path) -> None:
+    closed = ("2024-03-05T00:00:00Z", "2024-03-05T02:15:00Z", "2024-03-05T10:00:00Z")
+    rows = [*hourly_rows(10), *((time, "4000", "4001", "3999", "4000") for time in closed)]
+    data = loaded(written(tmp_path, text_of(rows)))
+    assert data.rows_outside_session == 3
+    assert not any("before the session opens" in note for note in data.notes)
+
+
+def test_four_hour_bars_keep_the_bar_in_which_the_session_opens(tmp_path: Path) -> None:
+    hours = ("00", "04", "08", "12", "16", "20")  # 16:00Z and 20:00Z hold no open minute
+    rows = [(f"2024-03-0{day}T{hour}:00:00Z", "4000", "4001", "3999", "4000") for day in (4, 5) for hour in hours]
+    data = loaded(written(tmp_path, text_of(rows)))
+    opens = [f"2024-03-0{day}T{time}:00Z" for day in (4, 5) for time in ("02:30", "04:00", "08:00", "13:00")]
+    assert data.bars.ts_ms.tolist() == [ms(time) for time in opens]
 
 
 def test_the_arrays_are_int64_contiguous_and_writable_as_compiled_code_expects(tmp_path: Path) -> None:

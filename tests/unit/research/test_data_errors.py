@@ -63,6 +63,12 @@ BROKEN = {
     "no column for the close": (text_of(ROWS, HEADER.replace("close", "last")), "DATA_NO_COLUMN", 1),
     "no column for the time": (text_of(ROWS, HEADER.replace("timestamp", "when")), "DATA_NO_COLUMN", 1),
     "two columns for the close": (text_of(ROWS, HEADER.replace("volume", "Close")), "DATA_COLUMN_TWICE", 1),
+    "quotation marks and a price that is none": (
+        priced(4, "4000", "NaN", "3999", "4000").replace("10\n", '"1,000"\n'),
+        "DATA_NOT_A_PRICE",
+        6,
+    ),
+    "one column": ("12345\n67890\n", "DATA_NO_COLUMN", 1),
     "no row": (HEADER + "\n", "DATA_EMPTY", 1),
     "nothing": ("", "DATA_EMPTY", 1),
     "blank lines only": ("\n\n \n", "DATA_EMPTY", 1),
@@ -83,8 +89,8 @@ def test_a_broken_file_is_one_error_with_file_and_line(tmp_path: Path, case: str
     assert (error.code, error.facts["file"], error.facts["line"]) == (code, file, line)
 
 
-def test_lines_are_counted_as_an_editor_does_also_with_comments_and_blank_lines(tmp_path: Path) -> None:
-    text = "# SYNTHETIC\n\n" + priced(2, "4000", "NaN", "3999", "4000")
+def test_lines_are_counted_as_an_editor_does_also_with_blank_lines(tmp_path: Path) -> None:
+    text = "\n\n" + priced(2, "4000", "NaN", "3999", "4000")
     assert refused(written(tmp_path, text)).facts["line"] == 6
 
 

@@ -65,6 +65,7 @@ def test_every_flaw_is_found_with_its_lines_and_the_file_is_not_ok(tmp_path: Pat
 def test_a_repeated_time_is_found_wherever_it_stands(tmp_path: Path) -> None:
     report = checked(tmp_path, [*ROWS, ROWS[3], ROWS[3]])
     assert counts(report) == {"DATA_NOT_SORTED": (1, (42,)), "DATA_DUPLICATE": (2, (42, 43))}
+    assert (report.rows, report.bars) == (42, 40)
 
 
 def test_the_report_knows_every_flaw_that_the_loader_refuses(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ FORMS: dict[str, str] = {
     "day first with dots": text_of(stamped(ROWS, lambda time: f"{time[8:10]}.{time[5:7]}.{time[:4]} {time[11:19]}")),
     "quotation marks": lines_of([[f'"{field}"' for field in row] for row in [PLAIN_HEADER[:5], *ROWS]], ","),
     "thousands in a volume that is quoted": lines_of([PLAIN_HEADER, *([*row, '"1,234"'] for row in ROWS)], ","),
-    "blank lines and comments": "# SYNTHETIC\n\n" + text_of(ROWS).replace("\n", "\n\n") + "# end\n",
+    "blank lines": "\n \n\t\n" + text_of(ROWS).replace("\n", "\n\n"),
+    "a header that begins with a mark": "#" + text_of(ROWS),
     "signs, exponents and zeros": text_of(
         [(r[0], f"+{r[1]}00", f"{r[2]}.", f"{float(r[3]) / 1000!r}e3", r[4]) for r in ROWS]
     ),
@@ -159,6 +160,12 @@ def test_decimal_text_becomes_the_integer_that_exact_arithmetic_gives(texts: lis
     value, good = scaled(pl.Series(texts), digits)
     assert good.all()
     assert [number * step_px(digits) for number in value.tolist()] == [px_of_text(text, digits) for text in texts]
+
+
+def test_a_tie_is_rounded_away_from_zero_in_every_notation() -> None:
+    value, good = scaled(pl.Series(["4000.5", "4.0005e3", "4001.5", "-0.5", "-5e-1", "4000.49999999999999999999"]), 0)
+    assert good.all()
+    assert value.tolist() == [4001, 4001, 4002, -1, -1, 4000]
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,7 @@ def test_the_caveats_name_what_the_reader_must_know() -> None:
     assert "halted trading on 2010-01-04: the rest of the series was not traded" in said
     assert "With 3 trades" in said
     assert "one run over one series" in said
+    assert "The data carry a note" in said
     assert "would win 42.9\N{NO-BREAK SPACE}% of trades" in said
     assert "1.75 times the planned risk on average and 2.50 times at worst: a stop does not bound" in said
     assert "A position was open at the end" in said
@@ -213,8 +214,9 @@ def test_the_caveats_name_what_the_reader_must_know() -> None:
 
 def test_the_caveats_leave_out_what_does_not_apply() -> None:
     result, data = sample_run(1_200)
-    said = " ".join(caveats(summarize(result, data), result, data_of(data.bars, synthetic=False)))
+    said = " ".join(caveats(summarize(result, data), result, data_of(data.bars, synthetic=False, notes=())))
     assert "generated" not in said
+    assert "note" not in said
     assert "halted" not in said
     assert "rough guess" not in said
     assert "does not bound" not in said

@@ -13,7 +13,8 @@
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const grouped = (value, digits) =>
-    value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "\u2212");
+    value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" })
+      .replace("-", "\u2212"); // "negative" leaves the sign off a rounded zero
   const price = (value) => value.toLocaleString("en-US", { minimumFractionDigits: data.digits, maximumFractionDigits: 5 });
   const when = (candle) => {
     const text = new Date(data.t[candle] * 1000).toISOString();
@@ -52,7 +53,10 @@
     ...quiet, lineWidth: 1, invertFilledArea: true, priceFormat: custom((value) => `${grouped(value, 1)} %`, 0.1),
   }, 2);
   fall.setData(line(data.fall.map((value) => (value === null ? null : -value))));
-  const rsi = chart.addSeries(library.LineSeries, { ...quiet, lineWidth: 1, priceFormat: decimals(0) }, 3);
+  const rsi = chart.addSeries(library.LineSeries, {
+    ...quiet, lineWidth: 1, priceFormat: decimals(0),
+    autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }),
+  }, 3);
   rsi.setData(line(data.rsi));
 
   const panes = chart.panes();

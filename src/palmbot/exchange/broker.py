@@ -1,0 +1,127 @@
+"""The simulated cTrader in memory, behind the ports ``Quotes`` and ``Trading``: same events, no wire.
+
+Every change of the account is committed before it is told, so a killed process comes back as the same broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from palmbot.errors import RejectedError
+from palmbot.exchange.account import Account, Booking
+from palmbot.exchange.books import Books
+from palmbot.exchange.feed import Feed, FeedTick
+from palmbot.exchange.matching import Matching
+from palmbot.exchange.pacer import Pace
+from palmbot.model import AccountSnapshot, Fill, HistoryBar, LinkEvent, LinkState, OrderIntent, Quote
+from palmbot.ports import Inbox, Pacer
+
+
+class Broker:
+    """One account, one symbol, one listener.
+
+    Args:
+        account: from ``books.account``.
+        feed: the market, standing where ``books.feed_state`` says.
+        books: where it is all kept.
+        inbox: where events go.
+        pacer: lock-step or free running.
+    """
+
+    def __init__(self, account: Account, feed: Feed, books: Books, inbox: Inbox, pacer: Pacer) -> None:
+        self._matching = Matching(account, feed.rolls, books.last_tick())
+        self._symbol = account.spec.symbol
+        self._feed = feed
+        self._books = books
+        self._inbox = inbox
+        self._pacer = pacer
+        self._market: tuple[FeedTick, dict[str, Any]] | None = None  # the last tick, and where the feed stood after it
+        self._subscribed = asyncio.Event()
+
+    # -- ports.Quotes
+
+    async def history(self, symbol: str, period_ms: int, count: int) -> Sequence[HistoryBar]:  # noqa: ARG002 - a feed has bars of one period
+        """Return up to ``count`` closed bars before the feed's first tick, oldest first; none for a file.
+
+        Raises:
+            RejectedError: there is no such symbol.
+        """
+        self._require(symbol)
+        return self._feed.history[-count:] if count > 0 else ()
+
+    async def subscribe(self, symbol: str) -> None:
+        """Begin to deliver quotes to the inbox, from the next tick on. The market stands still until then.
+
+        Raises:
+            RejectedError: there is no such symbol.
+        """
+        self._require(symbol)
+        self._subscribed.set()
+
+    # -- ports.Trading
+
+    async def account(self) -> AccountSnapshot:
+        """Return the account with its open positions and protective orders."""
+        return self._matching.account.snapshot()
+
+    async def submit(self, intent: OrderIntent) -> None:
+        """Carry out ``intent`` at the current quotes; fill or refusal arrive in the inbox.
+
+        Raises:
+            HaltError: the books cannot be written; nothing was told.
+        """
+        self._tell(self._matching.request(intent))
+
+    # -- what the wire has lists for
+
+    def deals(self, position_id: int) -> tuple[Fill, ...]:
+        """Return all deals of a position, also of one that was closed while the bot was away."""
+        return self._books.deals(position_id)
+
+    def costs(self) -> tuple[int, int]:
+        """Return what was paid in spread and slippage over all closed volume, in minor units <= 0."""
+        return self._books.costs()
+
+    def reject_next(self, error_code: str) -> None:
+        """Let the next good market order be accepted and then rejected with ``error_code``: a fault to test with."""
+        self._matching.rejects_next = error_code
+
+    # -- the market
+
+    async def run(self, pace: Pace | None = None) -> None:
+        """Run the market from the first subscription until the feed ends; ``pace`` None is as fast as the pacer lets it.
+
+        Raises:
+            InvariantError: ``PACER_STUCK`` or ``STOP_OUT_NOT_BUILT``.
+            HaltError: the books cannot be written, or the inbox is full.
+        """
+        await self._subscribed.wait()
+        while (tick := self._feed.next_tick(self._matching.account.side)) is not None:
+            if pace is not None:
+                await pace.until(tick.ts_ms)  # a request that comes meanwhile still meets the tick before
+            self._settle(tick)
+            await self._pacer.wait_idle()
+            if self._market is not None and self._feed.at_boundary:
+                self._books.save_market(*self._market)
+        ts_ms = 0 if self._matching.last is None else self._matching.last.ts_ms
+        self._inbox.put(LinkEvent(ts_ms, LinkState.READY, "the feed ended", ended=True))
+
+    def _settle(self, tick: FeedTick) -> None:
+        """Let the account meet ``tick``, then tell what happened and the quote."""
+        booked = self._matching.tick(tick)
+        self._market = (tick, self._feed.position_state())
+        self._tell(booked)
+        self._inbox.put(Quote(self._symbol, tick.ts_ms, tick.bid_px, tick.ask_px, tick.rate_e8))
+
+    def _tell(self, booked: Booking) -> None:
+        if booked.changes_account:
+            self._books.save(self._matching.account, booked, self._market)
+        for event in booked.events:
+            self._inbox.put(event)
+
+    def _require(self, symbol: str) -> None:
+        if symbol != self._symbol:
+            todo = "Name a symbol that this account can trade."
+            raise RejectedError("SYMBOL_NOT_FOUND", todo, symbol=symbol, known=self._symbol)

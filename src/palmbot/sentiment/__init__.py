@@ -1,0 +1,1 @@
+"""Pure sentiment: what was known when."""
