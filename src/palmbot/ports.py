@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from palmbot.core.types import Sentiment
-from palmbot.model import AccountSnapshot, BrokerEvent, HistoryBar, JournalEvent, OrderIntent
+from palmbot.model import AccountSnapshot, BrokerEvent, Fill, HistoryBar, JournalEvent, OrderIntent
 
 
 class Inbox(Protocol):
@@ -38,6 +38,9 @@ class Trading(Protocol):
 
     async def account(self) -> AccountSnapshot:
         """Return the broker's account with its open positions and orders."""
+
+    async def deals(self, position_id: int) -> Sequence[Fill]:
+        """Return all deals of a position, oldest first, also of one that has been closed."""
 
     async def submit(self, intent: OrderIntent) -> None:
         """Send ``intent`` once. Never resends.

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from palmbot.core import indicators
-from palmbot.core.types import Indicators, Position, Reason
+from palmbot.core.types import Indicators, Position, Reason, StopKind
 from tests.oracle import money
 from tests.oracle.decisions import Close, Wish, entry, signal, trail_px, wants_out
 from tests.oracle.guards import Guards
@@ -67,7 +67,7 @@ class Oracle:
     equities: list[int] = field(default_factory=list)  # a bar: at its last mark
     lows: list[int] = field(default_factory=list)  # a bar: the lowest of its marks and closing fills
     held: list[int] = field(default_factory=list)  # a bar: whether a position was open at some time
-    rsi: list[float] = field(default_factory=list)  # a closed bar
+    rsi: list[float | None] = field(default_factory=list)  # a closed bar; None while it means nothing
     holding: Holding | None = None
     wish: Wish | None = None
     high_first: bool = False
@@ -255,7 +255,7 @@ class Oracle:
 
     def refuse(self, wish: Wish, reason: int) -> None:
         """Record that a signal came to nothing."""
-        self.events.append(("refusal", (wish.end_ms, wish.side, int(reason))))
+        self.events.append(("REFUSAL", (wish.end_ms, wish.side, int(reason))))
 
     # ---- money and breakers (rules 7-9, 23 and 49-57)
 
@@ -271,8 +271,9 @@ class Oracle:
         crossed_px = holding.spread_px if side > 0 else tick.spread_px  # once: where it bought
         slipped_px = holding.slippage_px + (0 if reason == Reason.TP else tick.slippage_px)
         paid = (-money.money(crossed_px * volume, rate_e8, digits), -money.money(slipped_px * volume, rate_e8, digits))
+        levels = (holding.sl_first_px, holding.tp_px)
         deal = (holding.entry_ms, tick.ts_ms, side, volume, holding.entry_px, price, int(reason))
-        self.events.append(("trade", (*deal, net, gross, holding.swap_minor, charges, fee, *paid)))
+        self.events.append(("TRADE", (*deal, net, gross, holding.swap_minor, charges, fee, *paid, *levels)))
         self.risks.append(holding.risk)
         self.sights[f"exit {Reason(reason).name}"] += 1
         self.balance += net
@@ -289,7 +290,7 @@ class Oracle:
         daily, drawdown = self.guards.trips(self.params, equity, self.tick.ts_ms)
         for reason, tripped in ((Reason.HALT_DRAWDOWN, drawdown), (Reason.DAILY_LOSS, daily)):
             if tripped:
-                self.events.append(("trip", (self.tick.ts_ms, int(reason))))
+                self.events.append(("TRIP", (self.tick.ts_ms, int(reason))))
         return daily, drawdown
 
     # ---- a bar's close (rules 24, 33, 42, 44, 52 and 56)
@@ -298,10 +299,10 @@ class Oracle:
         """Update what closed bars move and make the bar's one decision."""
         params, (_, end_ms, opened, high, low, close) = self.params, self.bars[index]
         equity = self.equity()
-        periods = (params.rsi_period, params.atr_period)
-        self.running = indicators.update(self.running, high / 1e5, low / 1e5, close / 1e5, *periods)
+        periods = (params.rsi_period, params.atr_period if params.stop_kind == StopKind.ATR else 0)
+        self.running = indicators.update(self.running, high, low, close, periods)
         value = indicators.rsi(self.running)
-        self.rsi.append(value)
+        self.rsi.append(value if self.running.bars > params.rsi_period else None)
         past = self.bars[index - params.spike_bars][5] if index >= params.spike_bars else None
         self.guards.bar_closed(params, equity, close, past, end_ms)
         self.wish = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from palmbot.config.keys import BOT, DATA, INSTRUMENT, PARAMS, RUN, TABLES, Key
 from palmbot.config.resolve import resolve
-from palmbot.config.sources import Assignment, Sources
+from palmbot.config.sources import NAMED, Assignment, Sources
 
 _HEAD = """\
 # Settings of palm-oil-bot. Each line that begins with "# " and a name shows what is built in ("..." is not set): take
@@ -90,9 +90,8 @@ def schema() -> dict[str, Any]:
         return {"type": "object", "additionalProperties": False, "properties": (extra or {}) | properties}
 
     base = {"base": {"type": "string", "description": "the built-in one that this starts from"}}
-    named = {"instrument", "profile"}
     properties = {
-        name: {"type": "object", "additionalProperties": table(name, base)} if name in named else table(name)
+        name: {"type": "object", "additionalProperties": table(name, base)} if name in NAMED else table(name)
         for name in TABLES
     }
     return {

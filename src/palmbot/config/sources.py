@@ -27,6 +27,7 @@ FILE_NAME = "palmbot.toml"
 PREFIX = "PALMBOT_"
 # Secrets and deployment variables with our prefix that are no settings.
 NO_SETTINGS = frozenset({"PALMBOT_DASHBOARD_PASSWORD", "PALMBOT_TOKEN_KEY", "PALMBOT_LIVE_ACCOUNT"})
+NAMED = ("instrument", "profile")  # tables of tables, each with a name of its own
 OPTIONS = MappingProxyType(
     {
         "--data": "data.file",
@@ -121,19 +122,11 @@ def from_file(path: Path) -> ConfigFile:
         where = {"line": place[1], "column": place[2]} if place else {"line": text.count("\n") + 1}
         raise ConfigError("BAD_TOML", f"Repair the TOML there: {_reason(error)}.", file=str(path), **where) from None
     plain: list[Assignment] = []
-    named: dict[str, dict[str, tuple[Assignment, ...]]] = {"instrument": {}, "profile": {}}
+    named: dict[str, dict[str, tuple[Assignment, ...]]] = {table: {} for table in NAMED}
     bases: dict[str, str] = {}
     for table, content in document.items():
         if table not in TABLES or not isinstance(content, dict):
-            close = difflib.get_close_matches(table, TABLES, n=1)
-            advice = f"Did you mean [{close[0]}]?" if close and isinstance(content, dict) else ""
-            tables = ", ".join(f"[{name}.NAME]" if name in named else f"[{name}]" for name in TABLES)
-            raise ConfigError(
-                "UNKNOWN_SETTING",
-                advice or f"Every setting is in one of the tables {tables}.",
-                setting=table,
-                source=_place(path, text, "", table),
-            )
+            raise _no_table(table, content, _place(path, text, "", table))
         if table not in named:
             plain += _table(path, text, table, content)
             continue
@@ -148,6 +141,16 @@ def from_file(path: Path) -> ConfigFile:
                 bases[f"{table}.{name}"] = str(base)
             named[table][name] = _table(path, text, f"{table}.{name}", inner)
     return ConfigFile(tuple(plain), named["instrument"], named["profile"], bases)
+
+
+def _no_table(name: str, content: object, source: str) -> ConfigError:
+    close = difflib.get_close_matches(name, TABLES, n=1)
+    if close and isinstance(content, dict):
+        advice = f"Did you mean [{close[0]}]?"
+    else:
+        tables = ", ".join(f"[{table}.NAME]" if table in NAMED else f"[{table}]" for table in TABLES)
+        advice = f"Every setting is in one of the tables {tables}."
+    return ConfigError("UNKNOWN_SETTING", advice, setting=name, source=source)
 
 
 def _reason(error: tomllib.TOMLDecodeError) -> str:
@@ -172,7 +175,7 @@ def _place(path: Path, text: str, table: str, name: str) -> str:
         header = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
         if header:
             inside = header[1].replace('"', "").replace(" ", "")
-            if inside in {name, f"{table}.{name}"}:
+            if inside == (f"{table}.{name}" if table else name):
                 return f"{path}:{number}"
         elif inside == table and re.match(rf'\s*"?{re.escape(name)}"?\s*=', line):
             return f"{path}:{number}"

@@ -78,6 +78,9 @@ class Booking:
         return any(event.order is not None or event.position is not None for event in self.events)
 
 
+NOTHING = Booking()
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """The last id given, by kind."""
@@ -242,7 +245,7 @@ class Account:
     def charge(self, held: Held, swap_minor: int, instant_ms: int) -> Booking:
         """Let a swap or a roll accrue in a position; nothing to tell where it is 0."""
         if swap_minor == 0:
-            return Booking()
+            return NOTHING
         held = self._keep(replace(held, core=held.core._replace(swap_minor=held.core.swap_minor + swap_minor)))
         event = OrderEvent(Execution.SWAP, instant_ms, position=self._position(held), server_made=True)
         return Booking((event,))

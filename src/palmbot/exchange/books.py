@@ -19,7 +19,7 @@ from palmbot.errors import DataError, HaltError, PalmbotError, RefusedError
 from palmbot.exchange.account import ACCOUNT_ID, Account, Booking, Counters, Deal, Held
 from palmbot.exchange.feed import FeedTick
 from palmbot.instruments import InstrumentSpec
-from palmbot.model import BrokerOrder, Close, Execution, Fill
+from palmbot.model import Close, Execution, Fill
 
 SCHEMA: Final = 1
 # Order status as on the wire, by the event that brought it.
@@ -61,6 +61,10 @@ CREATE TABLE market (
     is_jump INTEGER NOT NULL, bar_open_px INTEGER NOT NULL, rate_e8 INTEGER NOT NULL, feed TEXT NOT NULL
 ) STRICT;
 """
+_INSERT_POSITION: Final = "INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_REPLACE_ORDER: Final = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_DEAL: Final = "INSERT INTO deals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_REPLACE_MARKET: Final = "INSERT OR REPLACE INTO market VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _NOTHING_LOST: Final = "Every trade that was reported is in them; start again when that is done."
 _TODO: Final = {
     "SQLITE_FULL": f"Free disk space where the exchange's books lie. {_NOTHING_LOST}",
@@ -108,29 +112,28 @@ class Books:
         Raises:
             RefusedError: ``BOOKS_OF_ANOTHER_ACCOUNT``, they are kept in another symbol or currency.
         """
-        names = "symbol, currency, money_digits, balance_minor, last_order, last_position, last_deal"
-        row = self._one(f"SELECT {names} FROM account WHERE account_id = ?", ACCOUNT_ID)  # noqa: S608 - names are above
+        row = self._one("SELECT * FROM account WHERE account_id = ?", ACCOUNT_ID)
         asked = (spec.symbol, spec.deposit_currency, spec.core.money_digits)
         if row is None:
             with self._written():
                 values = (ACCOUNT_ID, *asked, balance_minor, 0, 0, 0)
                 self._database.execute("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
             return Account(spec, balance_minor)
-        if row[:3] != asked:
+        if row[1:4] != asked:
             raise RefusedError(
                 "BOOKS_OF_ANOTHER_ACCOUNT",
                 "Trade the symbol and currency that these books were begun with, or start with another data_dir.",
                 books=self._path,
-                kept=row[:3],
+                kept=row[1:4],
                 asked=asked,
             )
-        rows = self._database.execute("SELECT * FROM positions ORDER BY position_id")
-        return Account(spec, row[3], tuple(_held_of(each) for each in rows), Counters(*row[4:]))
+        rows = self._rows("SELECT * FROM positions ORDER BY position_id")
+        return Account(spec, row[4], tuple(_held_of(each) for each in rows), Counters(*row[5:]))
 
     def last_tick(self) -> FeedTick | None:
         """Return the last tick of the market that was saved; None before the first."""
         row = self._one("SELECT ts_ms, bid_px, ask_px, is_jump, bar_open_px, rate_e8 FROM market")
-        return None if row is None else FeedTick(*row[:3], bool(row[3]), *row[4:])
+        return None if row is None else FeedTick(*row)._replace(is_jump=bool(row[3]))
 
     def feed_state(self) -> dict[str, Any] | None:
         """Return where the feed stood after ``last_tick``; None before the first."""
@@ -139,7 +142,7 @@ class Books:
 
     def deals(self, position_id: int) -> tuple[Fill, ...]:
         """Return all deals of a position, open or closed, oldest first."""
-        rows = self._database.execute("SELECT * FROM deals WHERE position_id = ? ORDER BY deal_id", (position_id,))
+        rows = self._rows("SELECT * FROM deals WHERE position_id = ? ORDER BY deal_id", position_id)
         return tuple(_fill_of(row) for row in rows)
 
     def costs(self) -> tuple[int, int]:
@@ -162,16 +165,11 @@ class Books:
                 (account.balance_minor, at.order, at.position, at.deal),
             )
             self._database.execute("DELETE FROM positions")
-            rows = [_row_of_held(each) for each in account.positions.values()]
-            self._database.executemany(f"INSERT INTO positions VALUES ({_marks(15)})", rows)  # noqa: S608 - marks only
-            orders = [
-                _row_of_order(event.order, STATUS[event.execution])
-                for event in booked.events
-                if event.order is not None
-            ]
-            self._database.executemany(f"INSERT OR REPLACE INTO orders VALUES ({_marks(13)})", orders)  # noqa: S608 - marks only
-            deals = [_row_of_deal(each) for each in booked.deals]
-            self._database.executemany(f"INSERT INTO deals VALUES ({_marks(18)})", deals)  # noqa: S608 - marks only
+            held = [_row_of_held(each) for each in account.positions.values()]
+            self._database.executemany(_INSERT_POSITION, held)
+            told = [(event.order, STATUS[event.execution]) for event in booked.events if event.order is not None]
+            self._database.executemany(_REPLACE_ORDER, [(*astuple(order), status) for order, status in told])
+            self._database.executemany(_INSERT_DEAL, [_row_of_deal(each) for each in booked.deals])
             if market is not None:
                 self._write_market(*market)
 
@@ -185,14 +183,16 @@ class Books:
             self._write_market(tick, feed_state)
 
     def _write_market(self, tick: FeedTick, feed_state: dict[str, Any]) -> None:
-        row = (1, *tick[:3], int(tick.is_jump), *tick[4:], json.dumps(feed_state))
-        self._database.execute(f"INSERT OR REPLACE INTO market VALUES ({_marks(8)})", row)  # noqa: S608 - marks only
+        self._database.execute(_REPLACE_MARKET, (1, *tick, json.dumps(feed_state)))
 
     # -- the database
 
+    def _rows(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+        with self._explained():
+            return self._database.execute(query, values).fetchall()
+
     def _one(self, query: str, *values: int) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
-        return row
+        return next(iter(self._rows(query, *values)), None)
 
     def _upgrade(self) -> None:
         """Make the tables of a new database.
@@ -214,10 +214,11 @@ class Books:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # a full disk ends it by itself
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -238,10 +239,6 @@ class Books:
             raise  # what was written is wrong, not the database: a bug
 
 
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
-
-
 def _row_of_held(held: Held) -> tuple[object, ...]:
     core = held.core
     money = (core.swap_minor, core.commission_minor, held.margin_minor)
@@ -252,21 +249,26 @@ def _row_of_held(held: Held) -> tuple[object, ...]:
 
 def _held_of(row: Sequence[Any]) -> Held:
     side, volume_cu, entry_px, sl_px, tp_px, entry_ms, swap_minor, commission_minor = row[3:11]
-    core = Position(
-        side=side,
-        volume_cu=volume_cu,
-        entry_px=entry_px,
-        sl_px=sl_px,
-        tp_px=tp_px,
-        entry_ms=entry_ms,
-        swap_minor=swap_minor,
-        commission_minor=commission_minor,
+    margin_minor, spread_px, slippage_px, protected_ms = row[11:]
+    return Held(
+        position_id=row[0],
+        protection_id=row[1],
+        label=row[2],
+        core=Position(
+            side=side,
+            volume_cu=volume_cu,
+            entry_px=entry_px,
+            sl_px=sl_px,
+            tp_px=tp_px,
+            entry_ms=entry_ms,
+            swap_minor=swap_minor,
+            commission_minor=commission_minor,
+        ),
+        margin_minor=margin_minor,
+        spread_px=spread_px,
+        slippage_px=slippage_px,
+        protected_ms=protected_ms,
     )
-    return Held(*row[:3], core, *row[11:])
-
-
-def _row_of_order(order: BrokerOrder, status: int) -> tuple[object, ...]:
-    return (*astuple(order), status)
 
 
 def _row_of_deal(deal: Deal) -> tuple[object, ...]:
@@ -277,4 +279,15 @@ def _row_of_deal(deal: Deal) -> tuple[object, ...]:
 
 
 def _fill_of(row: Sequence[Any]) -> Fill:
-    return Fill(*row[:8], None if row[8] is None else Close(*row[8:16]))
+    deal_id, order_id, position_id, side, volume_cu, price_px, ts_ms, commission_minor = row[:8]
+    return Fill(
+        deal_id=deal_id,
+        order_id=order_id,
+        position_id=position_id,
+        side=side,
+        volume_cu=volume_cu,
+        price_px=price_px,
+        ts_ms=ts_ms,
+        commission_minor=commission_minor,
+        close=None if row[8] is None else Close(*row[8:16]),
+    )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palmbot.errors import RejectedError
-from palmbot.exchange.account import Account, Booking
+from palmbot.exchange.account import NOTHING, Account, Booking
 from palmbot.exchange.books import Books
 from palmbot.exchange.feed import Feed, FeedTick
 from palmbot.exchange.matching import Matching
@@ -38,12 +38,15 @@ class Broker:
         self._inbox = inbox
         self._pacer = pacer
         self._market: tuple[FeedTick, dict[str, Any]] | None = None  # the last tick, and where the feed stood after it
+        self._untold = NOTHING  # what could not be committed: it goes with the next, or is never told
         self._subscribed = asyncio.Event()
 
     # -- ports.Quotes
 
-    async def history(self, symbol: str, period_ms: int, count: int) -> Sequence[HistoryBar]:  # noqa: ARG002 - a feed has bars of one period
+    async def history(self, symbol: str, period_ms: int, count: int) -> Sequence[HistoryBar]:  # noqa: ARG002 - see below, one period
         """Return up to ``count`` closed bars before the feed's first tick, oldest first; none for a file.
+
+        A feed has bars of one period, the one that its market was made with, whatever ``period_ms`` says.
 
         Raises:
             RejectedError: there is no such symbol.
@@ -76,7 +79,7 @@ class Broker:
 
     # -- what the wire has lists for
 
-    def deals(self, position_id: int) -> tuple[Fill, ...]:
+    async def deals(self, position_id: int) -> tuple[Fill, ...]:
         """Return all deals of a position, also of one that was closed while the bot was away."""
         return self._books.deals(position_id)
 
@@ -91,7 +94,10 @@ class Broker:
     # -- the market
 
     async def run(self, pace: Pace | None = None) -> None:
-        """Run the market from the first subscription until the feed ends; ``pace`` None is as fast as the pacer lets it.
+        """Run the market from the first subscription until the feed ends.
+
+        Args:
+            pace: how fast; None is as fast as the pacer lets it.
 
         Raises:
             InvariantError: ``PACER_STUCK`` or ``STOP_OUT_NOT_BUILT``.
@@ -116,8 +122,12 @@ class Broker:
         self._inbox.put(Quote(self._symbol, tick.ts_ms, tick.bid_px, tick.ask_px, tick.rate_e8))
 
     def _tell(self, booked: Booking) -> None:
+        if self._untold is not NOTHING:
+            booked = self._untold + booked
         if booked.changes_account:
+            self._untold = booked
             self._books.save(self._matching.account, booked, self._market)
+            self._untold = NOTHING
         for event in booked.events:
             self._inbox.put(event)
 

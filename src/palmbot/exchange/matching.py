@@ -13,11 +13,10 @@ from palmbot.calendar import is_open
 from palmbot.core import fills
 from palmbot.core.types import Reason
 from palmbot.errors import InvariantError
-from palmbot.exchange.account import Account, Booking, Held, Strike
+from palmbot.exchange.account import NOTHING, Account, Booking, Held, Strike
 from palmbot.exchange.feed import FeedTick, Rolls
 from palmbot.model import Execution, IntentKind, OrderEvent, OrderIntent
 
-NOTHING = Booking()
 _NONE = int(Reason.NONE)
 _TP = int(Reason.TP)
 

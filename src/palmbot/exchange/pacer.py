@@ -39,16 +39,20 @@ class LockStep:
         Raises:
             InvariantError: ``PACER_STUCK``, it never said so; the facts name what is awaited.
         """
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(self._limit_s, self._give_up, self._waiter)
         try:
-            async with asyncio.timeout(self._limit_s):
-                await self._waiter
-        except TimeoutError as error:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _give_up(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
             awaited = "a first report that the bot is idle" if self.awaited is None else self.awaited()
             todo = "Report this with the log: the bot never finished what the last tick began."
-            raise InvariantError("PACER_STUCK", todo, awaited=awaited, waited_s=self._limit_s) from error
-        finally:
-            self._waiter = None
+            waiter.set_exception(InvariantError("PACER_STUCK", todo, awaited=awaited, waited_s=self._limit_s))
 
 
 class FreeRunning:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from palmbot.core import indicators
 from palmbot.core.types import Bar, Breakers, Decision, Indicators, Sentiment, State
-from palmbot.model import JournalEvent, OrderEvent
+from palmbot.model import BrokerPosition, JournalEvent, OrderEvent
+from palmbot.orders.book import Holding
 from palmbot.orders.records import event_of_order_event
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the next start needs: everything the bot carries from event to event."""
+
+    state: State
+    closes: tuple[int, ...]
+    bars_held: int
+    holding: Holding | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +28,11 @@ class BarClosed:
 
     bar: Bar
     decision: Decision
-    state: State
-    closes: tuple[int, ...]
     sentiment: Sentiment
     balance_minor: int
     equity_minor: int
     equity_low_minor: int
-    bars_held: int
+    kept: Kept
     held: bool
     live: bool
 
@@ -37,40 +46,46 @@ def bar_closed(closing: BarClosed) -> JournalEvent:
         "reason": int(decision.reason),
         "side": int(decision.signal),
         "volume_cu": int(decision.volume_cu),
-        "rsi": float(indicators.rsi(closing.state.indicators)),
+        "rsi": float(indicators.rsi(closing.kept.state.indicators)),
         "sentiment": float(sentiment.score) if sentiment.known_ms >= 0 else None,
         "sentiment_known_ms": int(sentiment.known_ms),
         "balance_minor": int(closing.balance_minor),
         "equity_minor": int(closing.equity_minor),
         "equity_low_minor": int(closing.equity_low_minor),
-        "position_side": int(closing.held),
+        "held": closing.held,
         "live": closing.live,
-        **_state_body(closing.state, closing.closes, closing.bars_held),
+        **_body(closing.kept),
     }
     return JournalEvent("bar_closed", int(bar.end_ms), body)
 
 
-def state(ts_ms: int, now: State, closes: tuple[int, ...], bars_held: int) -> JournalEvent:
-    """Return the record of the state between bars."""
-    return JournalEvent("state", ts_ms, _state_body(now, closes, bars_held))
+def state(ts_ms: int, kept: Kept) -> JournalEvent:
+    """Return the record of what is kept between bars."""
+    return JournalEvent("state", ts_ms, _body(kept))
 
 
-def _state_body(now: State, closes: tuple[int, ...], bars_held: int) -> dict[str, Any]:
+def _body(kept: Kept) -> dict[str, Any]:
     return {
         "state": {
-            "indicators": [int(now.indicators.bars), *(float(each) for each in now.indicators[1:])],
-            "breakers": [int(each) for each in now.breakers],
+            "indicators": [int(kept.state.indicators.bars), *(float(each) for each in kept.state.indicators[1:])],
+            "breakers": [int(each) for each in kept.state.breakers],
         },
-        "closes": list(closes),
-        "bars_held": bars_held,
+        "closes": list(kept.closes),
+        "bars_held": kept.bars_held,
+        "holding": None if kept.holding is None else asdict(kept.holding),
     }
 
 
-def state_of(event: JournalEvent) -> tuple[State, tuple[int, ...], int]:
-    """Return state, closes and bars held of a ``bar_closed`` or ``state`` record, bit for bit."""
+def kept_of(event: JournalEvent) -> Kept:
+    """Return what a ``bar_closed`` or ``state`` record kept, bit for bit."""
     body = event.body
-    kept = State(Indicators(*body["state"]["indicators"]), Breakers(*body["state"]["breakers"]))
-    return kept, tuple(body["closes"]), int(body["bars_held"])
+    held = body["holding"]
+    return Kept(
+        State(Indicators(*body["state"]["indicators"]), Breakers(*body["state"]["breakers"])),
+        tuple(body["closes"]),
+        int(body["bars_held"]),
+        None if held is None else Holding(**{**held, "position": BrokerPosition(**held["position"])}),
+    )
 
 
 def order_event(event: OrderEvent, exit_reason: int) -> JournalEvent:

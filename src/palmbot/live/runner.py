@@ -40,6 +40,8 @@ class Runner:
         self.trader = trader
         self.inbox = inbox
         self.stop_reason = ""
+        self.started_seq = 0  # of this run's first record
+        self.start_balance_minor = 0
         self._wires = wires
         self._about = about  # body of the run_started record
         self._unflushed = False
@@ -56,7 +58,8 @@ class Runner:
         Raises:
             HaltError: the journal failed, or the bot cannot keep up. Open positions keep the broker's stop.
         """
-        await startup.recover(self.trader, self._wires, self._about)
+        self.started_seq = await startup.recover(self.trader, self._wires, self._about)
+        self.start_balance_minor = self.trader.book.balance_minor
         await self._send(self.trader.owed(self._clock_ms()))
         if on_started is not None:
             on_started()

@@ -6,12 +6,15 @@ account, take over the own position, let the bars missed meanwhile pass through 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from palmbot.core.bars import Forming
 from palmbot.errors import RefusedError
 from palmbot.live import records
-from palmbot.model import HistoryBar, IntentKind, JournalEvent, OrderIntent
+from palmbot.model import AccountSnapshot, Execution, HistoryBar, IntentKind, JournalEvent, OrderEvent, OrderIntent
+from palmbot.orders.book import Holding
 from palmbot.orders.lifecycle import Happening
 from palmbot.orders.records import intent_of
 
@@ -22,34 +25,32 @@ if TYPE_CHECKING:
 HISTORY_BARS = 500
 
 
-async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> None:
-    """Bring ``trader`` to where the journal and the broker together say it is.
+async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int:
+    """Bring ``trader`` to where the journal and the broker together say it is; return the number of the first record.
 
     Raises:
         RefusedError: the account cannot be traded safely (netted, or several own positions).
         HaltError: the journal cannot be written.
     """
     newest = _newest_state(wires)
+    if newest is not None:
+        trader.restore(records.kept_of(newest))
+    known = trader.book.holding
     account = await wires.trading.account()
     if not account.hedged:
         raise RefusedError("ACCOUNT_NETTED", "Use a hedged account.", account_id=account.account_id)
-    intents = {each.client_order_id: each for each in _entries(wires)}
-    own = trader.book.adopt(account, intents)
-    if len(own) > 1:
-        ids = ",".join(str(each.position_id) for each in own)
-        raise RefusedError("SEVERAL_POSITIONS", "Close all but one of them by hand, then start again.", positions=ids)
-    after_ms = -1
-    if newest is not None:
-        trader.state, closes, trader.bars_held = records.state_of(newest)
-        trader.feed.closes.extend(closes)
-        after_ms = newest.ts_ms
-        if trader.book.holding is None:
-            trader.bars_held = 0
-    start = JournalEvent("run_started", max(after_ms, 0), about)
-    await wires.journal.append([start])
-    await _catch_up(trader, wires, after_ms)
+    missed = await _missed_closes(known, account, wires)
+    if not missed:
+        _adopt(trader, account, wires)
+    after_ms = -1 if newest is None else newest.ts_ms
+    started = await wires.journal.append([JournalEvent("run_started", max(after_ms, 0), about)])
+    history = await wires.quotes.history(trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
+    _catch_up(trader, history, missed, after_ms)
+    if missed:
+        _adopt(trader, account, wires)
     wires.journal.defer(tuple(trader.outbox))
     trader.outbox.clear()
+    return started
 
 
 async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
@@ -92,19 +93,40 @@ def _entries(wires: Wires) -> list[OrderIntent]:
     return [intent_of(each) for each in wires.journal.events("intent") if each.body["kind"] == IntentKind.ENTER.value]
 
 
-async def _catch_up(trader: Trader, wires: Wires, after_ms: int) -> None:
-    """Let the broker's closed bars since ``after_ms`` pass through; its forming bar goes on forming."""
+async def _missed_closes(known: Holding | None, account: AccountSnapshot, wires: Wires) -> list[OrderEvent]:
+    """Return the closing deals of a position that was open when the journal last spoke and is gone now."""
+    if known is None or known.position.position_id in {each.position_id for each in account.positions}:
+        return []
+    deals = await wires.trading.deals(known.position.position_id)
+    gone = replace(known.position, volume_cu=0)
+    return [
+        OrderEvent(Execution.FILLED, fill.ts_ms, position=gone, fill=fill, server_made=True)
+        for fill in deals
+        if fill.close is not None
+    ]
+
+
+def _adopt(trader: Trader, account: AccountSnapshot, wires: Wires) -> None:
+    own = trader.book.adopt(account, {each.client_order_id: each for each in _entries(wires)})
+    if len(own) > 1:
+        ids = ",".join(str(each.position_id) for each in own)
+        raise RefusedError("SEVERAL_POSITIONS", "Close all but one of them by hand, then start again.", positions=ids)
+    if not own:
+        trader.bars_held = 0
+
+
+def _catch_up(trader: Trader, history: Sequence[HistoryBar], missed: list[OrderEvent], after_ms: int) -> None:
+    """Let closes and bars missed since ``after_ms`` pass through in order of time; a forming bar goes on forming."""
     feed = trader.feed
-    history = await wires.quotes.history(trader.book.owner.symbol, feed.period_ms, HISTORY_BARS)
-    for bar in sorted({feed.end_of(each.ts_ms): each for each in history}.items()):
-        _absorb(trader, bar[0], bar[1], after_ms)
-
-
-def _absorb(trader: Trader, end_ms: int, bar: HistoryBar, after_ms: int) -> None:
-    if end_ms <= after_ms:
-        return
-    if bar.is_forming:
-        prices = (bar.open_px, bar.high_px, bar.low_px, bar.close_px)
-        trader.feed.forming = Forming(bar.ts_ms, end_ms, *prices)
-    else:
-        trader.absorb(bar)
+    by_end = {feed.end_of(bar.ts_ms): bar for bar in history}  # one bar a bucket
+    for end_ms, bar in sorted(by_end.items()):
+        if end_ms <= after_ms:
+            continue
+        while missed and missed[0].ts_ms < end_ms:
+            trader.on_order_event(missed.pop(0))
+        if bar.is_forming:
+            feed.forming = Forming(bar.ts_ms, end_ms, bar.open_px, bar.high_px, bar.low_px, bar.close_px)
+        else:
+            trader.absorb(bar)
+    while missed:
+        trader.on_order_event(missed.pop(0))

@@ -92,6 +92,15 @@ class Trader:
         """Equity at the last mark."""
         return self.book.balance_minor + self._floating()
 
+    def kept(self, state: State) -> records.Kept:
+        """Return what the next start needs."""
+        return records.Kept(state, tuple(self.feed.closes), self.bars_held, self.book.holding)
+
+    def restore(self, kept: records.Kept) -> None:
+        """Go on from what an earlier run kept."""
+        self.state, self.bars_held, self.book.holding = kept.state, kept.bars_held, kept.holding
+        self.feed.closes.extend(kept.closes)
+
     def position(self) -> Position:
         """Return the open position as the core sees it; flat when there is none."""
         return _FLAT if self.book.holding is None else self.book.holding.core(self.bars_held)
@@ -134,6 +143,7 @@ class Trader:
         if event.fill is not None and event.fill.close is None:
             self.bars_held = 0
             self._held = self._held or self.book.holding is not None
+            self._keep_state(event.ts_ms)
         if closed is not None:
             self._on_close(closed)
 
@@ -206,13 +216,11 @@ class Trader:
         closing = records.BarClosed(
             bar=bar,
             decision=decision,
-            state=self.state,
-            closes=tuple(self.feed.closes),
             sentiment=sentiment,
             balance_minor=account.balance_minor,
             equity_minor=self._curve_minor,
             equity_low_minor=min(self._low_minor, self._curve_minor),
-            bars_held=self.bars_held,
+            kept=self.kept(self.state),
             held=self._held,
             live=self.may_trade,
         )
@@ -269,7 +277,7 @@ class Trader:
 
     def _keep_state(self, ts_ms: int) -> None:
         if self.state is not None:
-            self.outbox.append(records.state(ts_ms, self.state, tuple(self.feed.closes), self.bars_held))
+            self.outbox.append(records.state(ts_ms, self.kept(self.state)))
 
     def _on_mark(self, equity_minor: int, ts_ms: int) -> Verdict:
         if self.state is None:

@@ -128,7 +128,10 @@ class Book:
         if not own:
             self.holding = None
             return own
-        position = own[0]
+        position, known = own[0], self.holding
+        if known is not None and known.position.position_id == position.position_id:
+            self.holding = replace(known, position=position, sl_px=position.sl_px or 0, tp_px=position.tp_px or 0)
+            return own
         intent = intents.get(position.label)
         first = 0 if intent is None else position.entry_px - position.side * intent.sl_px
         wanted = 0 if intent is None else position.entry_px + position.side * intent.tp_px

@@ -38,7 +38,9 @@ def run(data: DataSet, profile: str, params: Params, start_balance_minor: int) -
         balance_minor=outcome.balance_minor,
         equity_end_minor=outcome.equity_minor,
         trades=tuple(_trade(row) for row in trades.tolist()),
-        refusals=tuple(Refusal(*row[1:]) for row in _of_kind(tape.events, Entry.REFUSAL, len(REFUSAL_COLUMNS)).tolist()),
+        refusals=tuple(
+            Refusal(*row[1:]) for row in _of_kind(tape.events, Entry.REFUSAL, len(REFUSAL_COLUMNS)).tolist()
+        ),
         costs=costs,
         equity_ts_ms=data.bars.end_ms,
         equity_minor=tape.equity,
@@ -49,9 +51,7 @@ def run(data: DataSet, profile: str, params: Params, start_balance_minor: int) -
     )
 
 
-def _replayed(
-    data: DataSet, params: Params, instrument: Instrument, balance_minor: int
-) -> tuple[Outcome, Tape]:
+def _replayed(data: DataSet, params: Params, instrument: Instrument, balance_minor: int) -> tuple[Outcome, Tape]:
     """Replay with a tape that is long enough; return it cut to what was written."""
     capacity = _FIRST_CAPACITY
     while True:

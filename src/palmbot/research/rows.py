@@ -43,7 +43,7 @@ class Placed:
     """Where the rows of a series stand in time; arrays of shape (n,).
 
     Attributes:
-        ts_ms: first tick of each bar: the file's stamp, but for ``moved`` rows, whose stamp is before the session opens.
+        ts_ms: first tick of each bar: the file's stamp, but for the ``moved`` rows, which are stamped too early.
         end_ms: end of each bar's bucket.
         inside: whether the row belongs to the session.
     """

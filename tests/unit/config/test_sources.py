@@ -72,6 +72,11 @@ def test_an_unknown_name_after_set_names_the_closest(tmp_path: Path, sets: str, 
     assert closest in error.todo
 
 
+def test_the_line_of_a_setting_is_that_of_its_own_table(tmp_path: Path) -> None:
+    error = refusal(tmp_path, "[data]\nperiod = '1h'\n[run]\ndata = 5\n")
+    assert error.facts["source"] == f"{tmp_path / 'palmbot.toml'}:4"
+
+
 def test_a_name_like_no_other_is_sent_to_the_list(tmp_path: Path) -> None:
     assert refusal(tmp_path, sets=("qqq=1",)).todo == "`palmbot config schema` lists every setting."
 

@@ -36,7 +36,7 @@ def epoch(row: Row, unit_ms: int) -> str:
 
 def comma(row: Row) -> list[str]:
     """Return the prices of a row with a decimal comma."""
-    return [price.replace(".", ",") for price in row[1:]]
+    return [f"{float(price):.2f}".replace(".", ",") for price in row[1:]]
 
 
 PLAIN_HEADER = ["timestamp", "open", "high", "low", "close", "volume"]

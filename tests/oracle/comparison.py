@@ -1,0 +1,116 @@
+"""Holding the core's replay against the oracle: what each says of a world, as values that compare with ``==``.
+
+As a program (``python -m tests.oracle.comparison FIRST COUNT``) it compares seeded worlds, prints the first difference
+and fails; ``--print`` writes what the core says instead. That is how a changed copy of the package is judged.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+from palmbot.core.replay import replay
+from palmbot.core.tape import REFUSAL_COLUMNS, TRADE_COLUMNS, TRIP_COLUMNS, Entry, Tape, new_tape
+from palmbot.core.types import State
+from palmbot.core.world import Outcome
+from tests.oracle.replay import Oracle
+from tests.oracle.worlds import World, world_of
+
+# What is compared exactly. The planned risk of a trade is a float before it is rounded: see ``differences``.
+EXACT = {
+    Entry.TRADE: [index for index, name in enumerate(TRADE_COLUMNS) if name not in {"kind", "risk_minor"}],
+    Entry.REFUSAL: range(1, len(REFUSAL_COLUMNS)),
+    Entry.TRIP: range(1, len(TRIP_COLUMNS)),
+}
+RISK = TRADE_COLUMNS.index("risk_minor")
+CAPACITY = 4_096
+
+
+def replayed(world: World, *, curve: bool = True) -> tuple[Outcome, Tape]:
+    """Return what the core makes of ``world``."""
+    tape = new_tape(CAPACITY, world.bars.ts_ms.shape[0] if curve else 0)
+    return replay(*world, tape), tape
+
+
+def events_of(tape: Tape, count: int) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the events on ``tape`` in order."""
+    rows = tape.events[:count].tolist()
+    return [(Entry(row[0]).name, tuple(row[column] for column in EXACT[Entry(row[0])])) for row in rows]
+
+
+def said_by_core(world: World) -> dict[str, Any]:
+    """Return the whole outcome of the compiled replay."""
+    outcome, tape = replayed(world)
+    return {
+        "events": events_of(tape, outcome.events),
+        "counts": (outcome.trades, outcome.refusals, outcome.trips),
+        "balance": outcome.balance_minor,
+        "equity": outcome.equity_minor,
+        "stopped_out_ms": outcome.stopped_out_ms,
+        "position": tuple(outcome.position),
+        "state": outcome.state,
+        "equities": tape.equity.tolist(),
+        "lows": tape.equity_low.tolist(),
+        "held": tape.held.tolist(),
+        "rsi": [None if math.isnan(value) else value for value in tape.rsi.tolist()],
+    }
+
+
+def said_by_oracle(oracle: Oracle) -> dict[str, Any]:
+    """Return the whole outcome of the replay by hand."""
+    kinds = Counter(kind for kind, _ in oracle.events)
+    return {
+        "events": oracle.events,
+        "counts": (kinds["TRADE"], kinds["REFUSAL"], kinds["TRIP"]),
+        "balance": oracle.balance,
+        "equity": oracle.equity(),
+        "stopped_out_ms": oracle.stopped_out_ms,
+        "position": tuple(oracle.position()),
+        "state": State(oracle.running, oracle.guards.as_core()),
+        "equities": oracle.equities,
+        "lows": oracle.lows,
+        "held": [int(held) for held in oracle.held],
+        "rsi": [*oracle.rsi, None],  # the last bar is never closed
+    }
+
+
+def differences(world: World) -> tuple[list[str], Oracle]:
+    """Return where the core and the oracle differ about ``world``, and the oracle."""
+    oracle = Oracle(world).live()
+    core, by_hand = said_by_core(world), said_by_oracle(oracle)
+    found = [f"{key}:\n  core   {core[key]}\n  oracle {by_hand[key]}" for key in core if core[key] != by_hand[key]]
+    outcome, tape = replayed(world)
+    risks = [row[RISK] for row in tape.events[: outcome.events].tolist() if row[0] == Entry.TRADE]
+    half = Fraction(1, 2) + Fraction(1, 10**6)  # the core's planned risk is a float before it is rounded
+    for risk, exact in zip(risks, oracle.risks, strict=False):
+        if abs(risk - exact) > half:
+            found.append(f"risk: core {risk}, oracle {float(exact)}")
+    return found, oracle
+
+
+def seeded(first: int, count: int) -> Iterator[tuple[int, World]]:
+    """Yield ``count`` seeds from ``first`` on with their worlds."""
+    for seed in range(first, first + count):
+        yield seed, world_of(Random(seed))
+
+
+def main(first: int, count: int, *, prints: bool) -> int:
+    """Compare, or print, seeded worlds; return the exit code."""
+    for seed, world in seeded(first, count):
+        if prints:
+            sys.stdout.write(f"{said_by_core(world)}\n")
+            continue
+        found, _ = differences(world)
+        if found:
+            sys.stdout.write(f"world {seed} differs\n" + "\n".join(found) + "\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), prints="--print" in sys.argv))
