@@ -57,7 +57,7 @@ def refusal(bar_end_ms: int, side: int, reason: int) -> JournalEvent:
 
 def breaker(ts_ms: int, reason: int) -> JournalEvent:
     """Return a breaker's trip."""
-    return JournalEvent("breaker", ts_ms, {"ts_ms": ts_ms, "reason": reason, "until_ms": ts_ms + 5, "detail": "why"})
+    return JournalEvent("breaker", ts_ms, {"reason": reason, "until_ms": ts_ms + 5, "detail": "why"})
 
 
 @dataclass(frozen=True)

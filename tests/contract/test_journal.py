@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 from tests.contract.journal_stories import (
     Story,
     bar_closed,
@@ -96,8 +97,9 @@ async def test_a_flush_writes_what_was_deferred(journal: Journal) -> None:
     assert journal.last("note") == note(1)
 
 
-async def test_closing_writes_what_was_deferred(url: str) -> None:
-    journal = Journal.open(url)
+@pytest.mark.parametrize("inline", [False, True])
+async def test_closing_writes_what_was_deferred(url: str, *, inline: bool) -> None:
+    journal = Journal.open(url, inline=inline)
     journal.defer([note(1)])
     await journal.close()
     again = Journal.open(url)
@@ -329,6 +331,14 @@ async def test_the_database_itself_refuses_to_change_an_event(url: str, statemen
         connection.execute(text(statement))
     engine.dispose()
     assert verify(url) == ()
+
+
+async def test_verifying_may_not_write(url: str) -> None:
+    await _filled(url)
+    engine = engine_of(url, read_only=True)
+    with engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.execute(delete(tables.trades))
+    engine.dispose()
 
 
 def test_verify_makes_no_journal_where_there_is_none(tmp_path: Path) -> None:

@@ -162,10 +162,11 @@ async def test_a_lock_of_another_program_is_waited_for(tmp_path: Path) -> None:
     journal = Journal.open(sqlite_url(path), busy_ms=60_000)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE visitor (name TEXT)")
     waiting = asyncio.create_task(journal.append([note(1)]))
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    other.execute("ROLLBACK")
+    done, _ = await asyncio.wait([waiting], timeout=0.1)  # lets the writer come as far as the lock
+    assert not done
+    other.execute("COMMIT")  # the writer must not have read before: a stale reader may not write
     other.close()
     assert await waiting == 1
     await journal.close()

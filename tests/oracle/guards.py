@@ -23,11 +23,13 @@ class Guards:
     pause_until_ms: int = 0
 
     def trips(self, params: Params, equity: int, now_ms: int) -> tuple[bool, bool]:
-        """Test both loss limits; return what tripped now: daily loss, drawdown."""
-        daily_bp, drawdown_bp = params.daily_loss_bp, params.drawdown_bp
+        """Test both loss limits; return what tripped now: daily loss, drawdown.
+
+        A share of nothing is no limit: neither trips while its base is not positive.
+        """
         lost_today, lost = self.day_open_minor - equity, self.peak_minor - equity
-        daily = not self.day_tripped and daily_bp > 0 and lost_today * 10_000 >= daily_bp * self.day_open_minor
-        drawdown = not self.halted and drawdown_bp > 0 and lost * 10_000 >= drawdown_bp * self.peak_minor
+        daily = not self.day_tripped and 0 < params.daily_loss_bp * self.day_open_minor <= lost_today * 10_000
+        drawdown = not self.halted and 0 < params.drawdown_bp * self.peak_minor <= lost * 10_000
         self.day_tripped |= daily
         if drawdown:
             self.halted, self.halted_ms = True, now_ms

@@ -111,7 +111,8 @@ def _refusal(projection: _Projection, seq: int, event: JournalEvent) -> None:
 
 
 def _breaker(projection: _Projection, seq: int, event: JournalEvent) -> None:
-    projection.add(tables.breakers, seq, _copied(event.body, "ts_ms", "reason", "until_ms", "detail"))
+    row = _copied(event.body, "reason", "until_ms", "detail")
+    projection.add(tables.breakers, seq, {"ts_ms": event.ts_ms, **row})
 
 
 def _intent(projection: _Projection, seq: int, event: JournalEvent) -> None:

@@ -13,6 +13,8 @@ import typer
 
 from palmbot.errors import PalmbotError
 
+COMPILING = "Compiling the decision core for this machine. This happens once and may take a minute."
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -26,6 +28,11 @@ class Answer:
 def print_answer(answer: Answer, *, as_json: bool) -> None:
     """Print ``answer`` on stdout."""
     typer.echo(json.dumps(answer.body, default=str) if as_json else answer.text)
+
+
+def print_note(text: str) -> None:
+    """Print ``text`` on stderr, where it disturbs no reader of the answer."""
+    typer.echo(text, err=True)
 
 
 def print_error(error: PalmbotError, *, as_json: bool, verbose: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from palmbot.cli.answer import Answer
+from palmbot.cli.answer import COMPILING, Answer, print_note
 from palmbot.cli.command import command
 from palmbot.cli.options import BacktestOptions
 from palmbot.cli.progress import progress
@@ -20,8 +20,10 @@ def backtest(options: BacktestOptions) -> Answer:
     from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
 
     settings = load_settings(options.sources())
-    from palmbot.bootstrap import run_backtest  # noqa: PLC0415 - heavy: after everything that may be refused at once
+    from palmbot.bootstrap import is_cold, run_backtest  # noqa: PLC0415 - heavy: after everything that may be refused at once
 
+    if is_cold():
+        print_note(COMPILING)
     with progress() as report:
         output = run_backtest(settings, options.out, report)
     return Answer(output.to_json(), output.text())

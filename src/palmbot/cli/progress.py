@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[str, float], None]  # what is being done, and the share of it that is done (0..1)
+Progress = Callable[[str, float], None]  # what is being done, and the share of everything that is done (0..1)
 
 
 def _silent(_stage: str, _share: float) -> None:
@@ -25,11 +25,9 @@ def progress() -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {}
+        task = bars.add_task("", total=1.0)
 
         def show(stage: str, share: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0)
-            bars.update(tasks[stage], completed=share)
+            bars.update(task, description=stage, completed=share)
 
         yield show

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from palmbot.cli.answer import Answer
+from palmbot.cli.answer import COMPILING, Answer, print_note
 from palmbot.cli.command import command
 from palmbot.cli.options import RunOptions
 from palmbot.errors import RefusedError
@@ -33,8 +33,10 @@ def run(options: RunOptions) -> Answer:
 
     settings = load_settings(options.sources())
     _refuse_unbuilt(options, settings)
-    from palmbot.bootstrap import run_bot  # noqa: PLC0415 - heavy: after everything that may be refused at once
+    from palmbot.bootstrap import is_cold, run_bot  # noqa: PLC0415 - heavy: after everything that may be refused at once
 
+    if is_cold():
+        print_note(COMPILING)
     with _watching(options, settings) as on_view:
         output = run_bot(settings, on_view)
     return Answer(output.to_json(), output.text(), exit_code=output.exit_code)

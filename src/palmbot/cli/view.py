@@ -55,7 +55,9 @@ class LiveView:
 
     def _renderable(self) -> RenderableType:
         if self._view is None:
-            return Text("starting ...", "dim")
+            return Text(
+                "starting ... (the first time on a machine the decision core is compiled: up to a minute)", "dim"
+            )
         return draw(self._view, self._settings, self._live.console.width)
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -42,8 +43,8 @@ START_MS = int(datetime(2024, 1, 8, tzinfo=UTC).timestamp()) * 1000  # a Monday
 STEPS_A_BAR = 12  # at least, where a minute allows
 STEP_MINUTES = (30, 15, 10, 5, 2, 1)
 FLAT_SHARE = 0.003  # of the bars of a test series have no range at all
-DRAWS_MAX = 32  # histories drawn until one ends stretched
-RIPE_LEAN = 0.5  # RSI near 75 or 25
+DRAWS_MAX = 48  # histories drawn until one ends stretched
+RIPE_LEAN = 0.6  # RSI near 80 or 20
 
 
 class _Grid(NamedTuple):
@@ -110,24 +111,27 @@ def _walk(spec: InstrumentSpec, label: str, grid: _Grid, tempo: float, flat_shar
     active &= (draws.random(len(grid.first)) >= flat_share)[grid.bar]
     noise = draws.standard_normal(steps) * grid.noise * active
     jump = draws.standard_normal(steps) * grid.jump
-    moved = np.concatenate(([0.0], np.cumsum(noise + jump)))
-    minutes = np.concatenate(([0], np.cumsum(active * grid.minutes)))
-    volatility, drift = np.empty(steps), np.empty(steps)
+    moved = [0.0, *np.cumsum(noise + jump).tolist()]  # lists: the loop below reads them one by one
+    minutes = [0, *np.cumsum(active * grid.minutes).tolist()]
+    ts_ms = grid.ts_ms.tolist()
     swing = new_swing(rng, rng.choice((-1, 1)), 0.0, tempo)
-    mood, hint = Mood(), hint_log(spec)
-    log_price, at, read_ms = hint, 0, int(grid.ts_ms[0])
+    mood, log_distance, at, due_ms = Mood(), 0.0, 0, ts_ms[0]
+    lengths: list[int] = []
+    swings: list[Swing] = []
     while at < steps:  # from reading to reading
-        read_ms += reading_gap_ms(rng, tempo)
-        until = int(np.searchsorted(grid.ts_ms, read_ms)) + 1
-        until = min(max(until, at + 1), steps)
-        volatility[at:until], drift[at:until] = swing.volatility, swing.drift
-        move = float(swing.drift * (minutes[until] - minutes[at]) + swing.volatility * (moved[until] - moved[at]))
-        log_price += move
+        due_ms = max(due_ms, ts_ms[at]) + reading_gap_ms(rng, tempo)
+        until = min(bisect_left(ts_ms, due_ms, at) + 1, steps)
+        lengths.append(until - at)
+        swings.append(swing)
+        move = swing.drift * (minutes[until] - minutes[at]) + swing.volatility * (moved[until] - moved[at])
+        log_distance += move
         mood = after_move(mood, move)
-        swing = after_reading(rng, swing, mood, log_price - hint, tempo)
-        at, read_ms = until, max(read_ms, int(grid.ts_ms[until - 1]))
+        swing = after_reading(rng, swing, mood, log_distance, tempo)
+        at = until
+    volatility = np.repeat([one.volatility for one in swings], lengths)
+    drift = np.repeat([one.drift for one in swings], lengths)
     inside = volatility * noise + drift * active * grid.minutes
-    closes = hint + np.cumsum(inside + volatility * jump)
+    closes = hint_log(spec) + np.cumsum(inside + volatility * jump)
     opens = closes - 0.75 * inside  # the first tick of a step comes some way into it
     reach = 0.5 * volatility * grid.noise * active
     highs = np.maximum(opens, closes) + reach * np.abs(draws.standard_normal(steps))
@@ -150,6 +154,20 @@ def _bars(spec: InstrumentSpec, grid: _Grid, path: _Path, period_ms: int, tick_p
         close_px=to_px(path.closes[last]),
         rate_e8=np.empty(0, dtype=np.int64),
     )
+
+
+def _stretch(path: _Path) -> float:
+    return path.swing.side * lean(path.mood)
+
+
+def _ripest(spec: InstrumentSpec, seed: int, grid: _Grid, tempo: float) -> _Path:
+    """Return the first walk that ends with a stretched mood and a swing that has not turned, or the one nearest it."""
+    ripest = _walk(spec, f"{seed}:history:0", grid, tempo, 0.0)
+    for draw in range(1, DRAWS_MAX):
+        if _stretch(ripest) > RIPE_LEAN:
+            break
+        ripest = max(ripest, _walk(spec, f"{seed}:history:{draw}", grid, tempo, 0.0), key=_stretch)
+    return ripest
 
 
 def _check_length(bars: int, period_ms: int) -> None:
@@ -200,10 +218,7 @@ def history(
         reach_ms *= 2
     keep = begun > begun[-1] - bars - 2
     grid = _grid(spec, starts_ms[keep], ends_ms[keep], period_ms)
-    for draw in range(DRAWS_MAX):
-        path = _walk(spec, f"{seed}:history:{draw}", grid, tempo, 0.0)
-        if path.swing.side * lean(path.mood) > RIPE_LEAN:
-            break
+    path = _ripest(spec, seed, grid, tempo)
     made = _bars(spec, grid, path, period_ms, grid_px)
     columns = (made.ts_ms, made.open_px, made.high_px, made.low_px, made.close_px)
     rows = zip(*(column[made.end_ms <= live_ms][-bars:].tolist() for column in columns), strict=True)

@@ -87,19 +87,19 @@ class Book:
         self.balance_minor = balance_minor
         self.holding: Holding | None = None
         self._requests: dict[str, _Request] = {}
+        self._open: dict[str, _Request] = {}  # those whose outcome is not known yet
         self._deals: dict[int, None] = {}
         self._closing: list[Fill] = []  # the open position's closing deals so far
 
     @property
     def in_flight(self) -> tuple[OrderIntent, ...]:
         """The requests whose outcome is still open, oldest first."""
-        return tuple(each.intent for each in self._requests.values() if each.phase not in FINAL)
+        return tuple(each.intent for each in self._open.values())
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is awaited: no open request, no position without its protective order."""
-        protected = self.holding is None or self.holding.is_protected
-        return protected and all(each.phase in FINAL for each in self._requests.values())
+        return not self._open and (self.holding is None or self.holding.is_protected)
 
     def tries(self, bar_end_ms: int, leg: IntentKind) -> int:
         """Return the number of the next try of ``leg`` for a bar, from 1."""
@@ -109,12 +109,11 @@ class Book:
     def intend(self, intent: OrderIntent) -> None:
         """Note a request that is about to be journaled and sent."""
         self._forget_old()
-        self._requests[intent.client_order_id] = _Request(intent, Phase.INTENDED)
+        self._requests[intent.client_order_id] = self._open[intent.client_order_id] = _Request(intent, Phase.INTENDED)
 
     def happened(self, client_order_id: str, happening: Happening) -> None:
         """Move a request on."""
-        request = self._requests[client_order_id]
-        request.phase = apply(request.phase, happening)
+        self._step(self._requests[client_order_id], happening)
 
     def adopt(self, account: AccountSnapshot, intents: dict[str, OrderIntent]) -> tuple[BrokerPosition, ...]:
         """Take over from the broker what is this bot's own; return all own positions (more than one is a divergence).
@@ -173,11 +172,16 @@ class Book:
 
     def _move(self, request: _Request, event: OrderEvent) -> None:
         if _is_refusal(event):
-            request.phase = apply(request.phase, Happening.REFUSE)
+            self._step(request, Happening.REFUSE)
         elif event.execution in {Execution.FILLED, Execution.REPLACED}:
-            request.phase = apply(request.phase, Happening.FILL)
+            self._step(request, Happening.FILL)
         elif event.execution is Execution.ACCEPTED:
-            request.phase = apply(request.phase, Happening.ACCEPT)
+            self._step(request, Happening.ACCEPT)
+
+    def _step(self, request: _Request, happening: Happening) -> None:
+        request.phase = apply(request.phase, happening)
+        if request.phase in FINAL:
+            del self._open[request.intent.client_order_id]
 
     def _opened(self, event: OrderEvent, fill: Fill) -> None:
         position = event.position

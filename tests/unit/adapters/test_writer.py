@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,8 @@ async def test_an_error_reaches_every_caller_that_waits_and_the_thread_lives_on(
 
 
 async def test_a_caller_that_gives_up_harms_nobody() -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
     commit = Slow()
     writer = ThreadWriter(commit, limit=100)
     gone = asyncio.create_task(writer.append([note(1)]))
@@ -73,6 +76,7 @@ async def test_a_caller_that_gives_up_harms_nobody() -> None:
     assert await writer.append([note(2)]) == 2
     writer.stop()
     assert gone.cancelled()
+    assert complaints == []
 
 
 def test_a_loop_that_was_closed_while_the_thread_wrote_harms_nobody() -> None:

@@ -44,6 +44,10 @@ class Bot(ModuleType):
         self.exit_code = 0
         self.views: tuple[BotView, ...] = ()
         self.watched = False
+        self.cold = False
+
+    def is_cold(self) -> bool:
+        return self.cold
 
     def run_backtest(self, settings: Settings, out: Path | None, progress: Callable[[str, float], None]) -> Output:
         self.settings, self.out = settings, out
@@ -117,6 +121,15 @@ def test_the_environment_and_the_file_reach_the_command(bot: Bot, monkeypatch: p
     Path("other.toml").write_text("[bot]\nbalance = 888\n")
     assert execute(["run", "--config", "other.toml"]) == 0
     assert told(bot).balance_minor == 88_800
+
+
+@pytest.mark.parametrize("words", ["run", "backtest"])
+def test_compiling_is_announced_on_stderr(bot: Bot, capsys: pytest.CaptureFixture[str], words: str) -> None:
+    bot.cold = True
+    assert execute([words, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Compiling the decision core")
+    json.loads(captured.out)
 
 
 def test_a_runs_exit_code_is_the_commands(bot: Bot) -> None:

@@ -1,0 +1,145 @@
+"""The two sides of parity: one series traded by the compiled replay, and tick by tick by bot and exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any
+
+from palmbot.adapters.clock import SystemClock
+from palmbot.adapters.journal import Journal
+from palmbot.calendar import Session
+from palmbot.core.types import Instrument, Params
+from palmbot.exchange.account import Account
+from palmbot.exchange.books import Books
+from palmbot.exchange.broker import Broker
+from palmbot.exchange.feed import FileFeed
+from palmbot.exchange.pacer import LockStep
+from palmbot.instruments import PALM_OIL, InstrumentSpec
+from palmbot.live.inbox import Inbox
+from palmbot.live.runner import Runner, Wires
+from palmbot.live.trader import Rules, Trader
+from palmbot.model import Refusal, Trade
+from palmbot.orders.book import Book
+from palmbot.orders.identity import Owner
+from palmbot.research.result import DataSet, RunResult
+from palmbot.sentiment.timeline import Timeline
+
+RUN_ID = "parity"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one side says of a run; both sides must say the same with ``==``."""
+
+    trades: tuple[Trade, ...]
+    refusals: tuple[Refusal, ...]
+    trips: tuple[tuple[int, int], ...]
+    balance_minor: int
+    equity_minor: int
+    curve: tuple[tuple[int, int, int], ...]  # (bar end, equity, lowest equity)
+    costs: tuple[int, int]  # spread and slippage
+
+
+def told_by_backtest(result: RunResult) -> Told:
+    """Return what the replay says."""
+    columns = (result.equity_ts_ms, result.equity_minor, result.equity_low_minor)
+    return Told(
+        result.trades,
+        result.refusals,
+        result.halts,
+        result.balance_minor,
+        result.equity_end_minor,
+        tuple(zip(*(column.tolist() for column in columns), strict=True)),
+        (result.costs.spread_minor, result.costs.slippage_minor),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """How bot and exchange are set up; ``exchange`` may differ from the bot's instrument, to see parity fail."""
+
+    params: Params
+    balance_minor: int
+    exchange: Instrument | None = None
+
+
+def told_by_bot(series: DataSet, rig: Rig) -> Told:
+    """Trade ``series`` with the real runner and exchange in lock-step, and read the journal's projections."""
+    return asyncio.run(_told_by_bot(series, rig))
+
+
+async def _told_by_bot(series: DataSet, rig: Rig) -> Told:
+    spec = series.spec
+    theirs = spec if rig.exchange is None else replace(spec, core=rig.exchange)
+    journal, books = Journal.open("sqlite://", inline=True), Books(":memory:")
+    inbox, pacer = Inbox(), LockStep()
+    feed = FileFeed(theirs.core, series.bars, series.rolls)
+    broker = Broker(Account(theirs, rig.balance_minor), feed, books, inbox, pacer)
+    rows = zip(series.sentiment.known_ms.tolist(), series.sentiment.score.tolist(), strict=True)
+    owner = Owner("test", "rsi_sentiment", spec.symbol, 1)
+    rules = Rules(rig.params, spec.core, series.period_ms)
+    trader = Trader(rules, Book(owner, rig.balance_minor), Timeline(rows))
+    about = about_run(rig, spec)
+    runner = Runner(trader, Wires(broker, broker, journal, pacer, SystemClock()), inbox, about)
+    market = asyncio.create_task(broker.run())
+    market.add_done_callback(lambda task: runner.stop("failed") if task.exception() is not None else None)
+    await runner.run()
+    await market
+    stopped = journal.last("run_stopped")
+    assert stopped is not None
+    last = stopped.body
+    curve = [(row.end_ms, row.equity_minor, row.equity_low_minor) for row in journal.equity(RUN_ID)]
+    told = Told(
+        journal.trades(RUN_ID),
+        journal.refusals(RUN_ID),
+        tuple((each.ts_ms, each.body["reason"]) for each in journal.events("breaker")),
+        last["balance_minor"],
+        last["equity_minor"],
+        (*curve, (last["end_ms"], last["equity_minor"], last["equity_low_minor"])),
+        broker.costs(),
+    )
+    assert told.trades == tuple(reversed(trader.trades)) or len(told.trades) > len(trader.trades)
+    await journal.close()
+    books.close()
+    return told
+
+
+def about_run(rig: Rig, spec: InstrumentSpec) -> dict[str, Any]:
+    """Return the body of a run_started record."""
+    return {
+        "run_id": RUN_ID,
+        "instance": "test",
+        "epoch": 1,
+        "mode": "paper",
+        "symbol": spec.symbol,
+        "profile": "rsi_sentiment",
+        "version": "test",
+        "core_hash": "",
+        "params": rig.params._asdict(),
+        "instrument": spec.core._asdict(),
+        "start_balance_minor": rig.balance_minor,
+        "synthetic": True,
+        "data_fingerprint": "",
+    }
+
+
+def always_open(core: Instrument) -> InstrumentSpec:
+    """Return an instrument that trades at any time."""
+    return replace(PALM_OIL, core=core, session=Session(), day_start_ms=core.day_start_ms)
+
+
+def differences(mine: Told, theirs: Told) -> list[str]:
+    """Return the first difference of each field, in words; empty when all is equal."""
+    found = []
+    for name in Told.__dataclass_fields__:
+        one, other = getattr(mine, name), getattr(theirs, name)
+        if one == other:
+            continue
+        if isinstance(one, tuple) and name != "costs":
+            pairs = [(a, b) for a, b in zip(one, other, strict=False) if a != b]
+            first = pairs[0] if pairs else ("one is longer:", (one + other)[min(len(one), len(other))])
+            found.append(f"{name} ({len(one)} and {len(other)}):\n  {first[0]}\n  {first[1]}")
+        else:
+            found.append(f"{name}: {one} and {other}")
+    return found
