@@ -165,7 +165,7 @@ async def _trade(
     inbox, pacer = Inbox(), LockStep() if speed is None else FreeRunning()
     broker = Broker(books.account(spec, settings.balance_minor), market.feed, books, inbox, pacer)
     owner = Owner(_instance(journal), settings.profile, spec.symbol, epoch)
-    rules = Rules(params, spec.core, market.series.period_ms)
+    rules = Rules(params, spec.core, market.series.period_ms, spec.session)
     trader = Trader(rules, Book(owner, settings.balance_minor), market.timeline)
     about = _about(settings, place, params, market.series, owner)
     runner = Runner(trader, Wires(broker, broker, journal, pacer, clock), inbox, about)

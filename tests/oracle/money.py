@@ -65,12 +65,19 @@ def fee(instrument: Instrument, gross_minor: int) -> int:
 
 
 def margin(instrument: Instrument, price_px: int, volume_cu: int, rate_e8: int) -> int:
-    """Return what a position opened at ``price_px`` holds."""
-    return nearest(exact_money(price_px * volume_cu, rate_e8, instrument.money_digits) / instrument.leverage)
+    """Return what a position opened at ``price_px`` holds: its value in whole minor units, shared by the leverage."""
+    return nearest(Fraction(money(price_px * volume_cu, rate_e8, instrument.money_digits), instrument.leverage))
 
 
 def swap(instrument: Instrument, side: int, bid_px: int, volume_cu: int, rate_e8: int, instant_ms: int) -> int:
-    """Return one charge: none on Saturday and Sunday, three-fold on the rollover day, rounded once."""
+    """Return one charge in whole minor units."""
+    return nearest(exact_swap(instrument, side, bid_px, volume_cu, rate_e8, instant_ms))
+
+
+def exact_swap(
+    instrument: Instrument, side: int, bid_px: int, volume_cu: int, rate_e8: int, instant_ms: int
+) -> Fraction:
+    """Return one charge in minor units: none on Saturday and Sunday, three-fold on the rollover day."""
     weekday = (instant_ms // DAY_MS + 3) % 7  # the epoch was a Thursday
     times = 0 if weekday in {5, 6} else 3 if weekday == instrument.swap_triple_weekday else 1
     rate = Fraction(times * (instrument.swap_long if side > 0 else instrument.swap_short))
@@ -79,7 +86,7 @@ def swap(instrument: Instrument, side: int, bid_px: int, volume_cu: int, rate_e8
         charge = rate / 10**10 * units
     else:
         charge = Fraction(bid_px, 10**5) * units * (rate / 10**5) / 100 / 360
-    return nearest(charge * Fraction(rate_e8, RATE_SCALE) * 10**instrument.money_digits)
+    return charge * Fraction(rate_e8, RATE_SCALE) * 10**instrument.money_digits
 
 
 def roll(instrument: Instrument, side: int, gap_px: int, volume_cu: int, rate_e8: int) -> int:

@@ -194,10 +194,11 @@ def world_of(rng: Random, bars_max: int = 60) -> World:
     step_px = 10 ** rng.randrange(6)
     times = stamps(rng, period_ms, count)
     path = prices(rng, count)
-    rates = rates_of(rng, count) if chance(rng, 30) else []
     boundary_ms = rng.choice(rng.choice(times))
     instrument = instrument_of(rng, step_px, path[0][0] * step_px, boundary_ms)
     params = params_of(rng, period_ms)
+    # a converted charge is rounded twice, which five decimals of money would show
+    rates = rates_of(rng, count) if instrument.money_digits < 5 and chance(rng, 30) else []
     columns = [int64([bar[column] * step_px for bar in path]) for column in range(4)]
     bars = BarArrays(int64([ts for ts, _ in times]), int64([end for _, end in times]), *columns, int64(rates))
     rolls: list[tuple[int, int]] = []

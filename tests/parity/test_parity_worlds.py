@@ -117,7 +117,7 @@ def test_bot_and_exchange_equal_the_replay_on_any_world(seed: int) -> None:
 
 def test_an_exchange_with_one_step_more_slippage_is_noticed() -> None:
     noticed = 0
-    for seed in range(20):
+    for seed in range(40):
         world = world_of(Random(f"parity:{seed}"))
         core = world.run.instrument
         dearer = core._replace(

@@ -216,6 +216,7 @@ def _tick(
     index, tick, low = place
     side = book.position.side
     if side == 0:
+        low = min(low, book.tally.balance_minor)
         if tick == 0 and pending.action == _ENTER:
             book = _enter(run, book, now, events, pending, index)
         return book, low

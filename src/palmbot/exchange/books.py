@@ -12,16 +12,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from palmbot.core.bars import Forming
 from palmbot.core.types import Position
 from palmbot.errors import DataError, HaltError, PalmbotError, RefusedError
 from palmbot.exchange.account import ACCOUNT_ID, Account, Booking, Counters, Deal, Held
 from palmbot.exchange.feed import FeedTick
 from palmbot.instruments import InstrumentSpec
 from palmbot.model import Close, Execution, Fill
+from palmbot.units import DAY_MS
 
 SCHEMA: Final = 1
+CANDLES_KEPT_MS: Final = 120 * DAY_MS  # of the price history
 # Order status as on the wire, by the event that brought it.
 STATUS: Final = {
     Execution.ACCEPTED: 1,
@@ -60,11 +63,16 @@ CREATE TABLE market (
     id INTEGER PRIMARY KEY CHECK (id = 1), ts_ms INTEGER NOT NULL, bid_px INTEGER NOT NULL, ask_px INTEGER NOT NULL,
     is_jump INTEGER NOT NULL, bar_open_px INTEGER NOT NULL, rate_e8 INTEGER NOT NULL, feed TEXT NOT NULL
 ) STRICT;
+CREATE TABLE candles (
+    ts_ms INTEGER PRIMARY KEY, open_px INTEGER NOT NULL, high_px INTEGER NOT NULL, low_px INTEGER NOT NULL,
+    close_px INTEGER NOT NULL
+) STRICT;
 """
 _INSERT_POSITION: Final = "INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _REPLACE_ORDER: Final = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_DEAL: Final = "INSERT INTO deals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _REPLACE_MARKET: Final = "INSERT OR REPLACE INTO market VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_REPLACE_CANDLE: Final = "INSERT OR REPLACE INTO candles VALUES (?, ?, ?, ?, ?)"
 _NOTHING_LOST: Final = "Every trade that was reported is in them; start again when that is done."
 _TODO: Final = {
     "SQLITE_FULL": f"Free disk space where the exchange's books lie. {_NOTHING_LOST}",
@@ -72,6 +80,14 @@ _TODO: Final = {
     "SQLITE_CANTOPEN": "Make sure that the folder of the exchange's books exists and is writable for this user.",
 }
 _TODO_ELSE: Final = f"Look at the disk of the exchange's books. {_NOTHING_LOST}"
+
+
+class Place(NamedTuple):
+    """Where the market is."""
+
+    tick: FeedTick  # the last
+    feed_state: dict[str, Any]  # where the feed stands after it
+    candle: Forming  # prices since the feed was last at a boundary
 
 
 class Books:
@@ -140,6 +156,11 @@ class Books:
         row = self._one("SELECT feed FROM market")
         return None if row is None else dict(json.loads(row[0]))
 
+    def candles(self) -> tuple[Forming, ...]:
+        """Return the prices of the last months piece by piece, oldest first; the last one may still grow."""
+        rows = self._rows("SELECT ts_ms, 0, open_px, high_px, low_px, close_px FROM candles ORDER BY ts_ms")
+        return tuple(Forming(*row) for row in rows)
+
     def deals(self, position_id: int) -> tuple[Fill, ...]:
         """Return all deals of a position, open or closed, oldest first."""
         rows = self._rows("SELECT * FROM deals WHERE position_id = ? ORDER BY deal_id", position_id)
@@ -152,8 +173,8 @@ class Books:
 
     # -- writing
 
-    def save(self, account: Account, booked: Booking, market: tuple[FeedTick, dict[str, Any]] | None) -> None:
-        """Commit what ``booked`` did to ``account``, and the market's place (last tick, feed state) with it.
+    def save(self, account: Account, booked: Booking, place: Place | None) -> None:
+        """Commit what ``booked`` did to ``account``, and the market's place with it.
 
         Raises:
             HaltError: nothing of it was written.
@@ -170,20 +191,23 @@ class Books:
             told = [(event.order, STATUS[event.execution]) for event in booked.events if event.order is not None]
             self._database.executemany(_REPLACE_ORDER, [(*astuple(order), status) for order, status in told])
             self._database.executemany(_INSERT_DEAL, [_row_of_deal(each) for each in booked.deals])
-            if market is not None:
-                self._write_market(*market)
+            if place is not None:
+                self._write(place)
 
-    def save_market(self, tick: FeedTick, feed_state: dict[str, Any]) -> None:
+    def save_place(self, place: Place) -> None:
         """Commit the market's place alone.
 
         Raises:
             HaltError: it was not written.
         """
-        with self._explained():  # one statement is a transaction of its own
-            self._write_market(tick, feed_state)
+        with self._written():
+            self._write(place)
 
-    def _write_market(self, tick: FeedTick, feed_state: dict[str, Any]) -> None:
-        self._database.execute(_REPLACE_MARKET, (1, *tick, json.dumps(feed_state)))
+    def _write(self, place: Place) -> None:
+        tick, candle = place.tick, place.candle
+        self._database.execute(_REPLACE_MARKET, (1, *tick, json.dumps(place.feed_state)))
+        self._database.execute(_REPLACE_CANDLE, (candle.ts_ms, *candle[2:]))
+        self._database.execute("DELETE FROM candles WHERE ts_ms < ?", (tick.ts_ms - CANDLES_KEPT_MS,))
 
     # -- the database
 

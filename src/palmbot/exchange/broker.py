@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from palmbot.errors import RejectedError
 from palmbot.exchange.account import NOTHING, Account, Booking
-from palmbot.exchange.books import Books
+from palmbot.exchange.books import Books, Place
+from palmbot.exchange.candles import continued, joined
 from palmbot.exchange.feed import Feed, FeedTick
 from palmbot.exchange.matching import Matching
 from palmbot.exchange.pacer import Pace
@@ -37,22 +37,29 @@ class Broker:
         self._books = books
         self._inbox = inbox
         self._pacer = pacer
-        self._market: tuple[FeedTick, dict[str, Any]] | None = None  # the last tick, and where the feed stood after it
+        self._place: Place | None = None  # None before this process has sent a tick
+        self._candle = None if feed.at_boundary else next(reversed(books.candles()), None)
         self._untold = NOTHING  # what could not be committed: it goes with the next, or is never told
         self._subscribed = asyncio.Event()
 
     # -- ports.Quotes
 
-    async def history(self, symbol: str, period_ms: int, count: int) -> Sequence[HistoryBar]:  # noqa: ARG002 - see below, one period
-        """Return up to ``count`` closed bars before the feed's first tick, oldest first; none for a file.
+    async def history(self, symbol: str, period_ms: int, count: int) -> Sequence[HistoryBar]:
+        """Return up to ``count`` bars up to now, oldest first: those before the feed's start, then what was sent.
 
-        A feed has bars of one period, the one that its market was made with, whatever ``period_ms`` says.
+        The newest is forming when its bucket has not ended. A file has no bars before its start.
 
         Raises:
             RejectedError: there is no such symbol.
         """
         self._require(symbol)
-        return self._feed.history[-count:] if count > 0 else ()
+        last = self._matching.last
+        if last is None:
+            return _newest(self._feed.history, count)
+        pieces = {piece.ts_ms: piece for piece in (*self._books.candles(), self._candle) if piece is not None}
+        day_start_ms = self._matching.account.spec.core.day_start_ms
+        sent = joined(pieces.values(), period_ms, day_start_ms, last.ts_ms)
+        return _newest((*self._feed.history, *sent), count)
 
     async def subscribe(self, symbol: str) -> None:
         """Begin to deliver quotes to the inbox, from the next tick on. The market stands still until then.
@@ -107,26 +114,29 @@ class Broker:
         while (tick := self._feed.next_tick(self._matching.account.side)) is not None:
             if pace is not None:
                 await pace.until(tick.ts_ms)  # a request that comes meanwhile still meets the tick before
-            self._settle(tick)
+            place = self._settle(tick)
             await self._pacer.wait_idle()
-            if self._market is not None and self._feed.at_boundary:
-                self._books.save_market(*self._market)
+            if self._feed.at_boundary:
+                self._books.save_place(place)
+                self._candle = None
         ts_ms = 0 if self._matching.last is None else self._matching.last.ts_ms
         self._inbox.put(LinkEvent(ts_ms, LinkState.READY, "the feed ended", ended=True))
 
-    def _settle(self, tick: FeedTick) -> None:
+    def _settle(self, tick: FeedTick) -> Place:
         """Let the account meet ``tick``, then tell what happened and the quote."""
         booked = self._matching.tick(tick)
-        self._market = (tick, self._feed.position_state())
+        self._candle = continued(self._candle, tick.ts_ms, tick.bid_px)
+        self._place = Place(tick, self._feed.position_state(), self._candle)
         self._tell(booked)
         self._inbox.put(Quote(self._symbol, tick.ts_ms, tick.bid_px, tick.ask_px, tick.rate_e8))
+        return self._place
 
     def _tell(self, booked: Booking) -> None:
         if self._untold is not NOTHING:
             booked = self._untold + booked
         if booked.changes_account:
             self._untold = booked
-            self._books.save(self._matching.account, booked, self._market)
+            self._books.save(self._matching.account, booked, self._place)
             self._untold = NOTHING
         for event in booked.events:
             self._inbox.put(event)
@@ -135,3 +145,7 @@ class Broker:
         if symbol != self._symbol:
             todo = "Name a symbol that this account can trade."
             raise RejectedError("SYMBOL_NOT_FOUND", todo, symbol=symbol, known=self._symbol)
+
+
+def _newest(bars: Sequence[HistoryBar], count: int) -> Sequence[HistoryBar]:
+    return bars[max(len(bars) - count, 0) :]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from palmbot.core import indicators
+from palmbot.core.live_breakers import Watch
 from palmbot.core.types import Bar, Breakers, Decision, Indicators, Sentiment, State
 from palmbot.model import BrokerPosition, JournalEvent, OrderEvent
 from palmbot.orders.book import Holding
@@ -20,6 +21,7 @@ class Kept:
     closes: tuple[int, ...]
     bars_held: int
     holding: Holding | None
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def _body(kept: Kept) -> dict[str, Any]:
         "closes": list(kept.closes),
         "bars_held": kept.bars_held,
         "holding": None if kept.holding is None else asdict(kept.holding),
+        "watch": [int(each) for each in kept.watch],
     }
 
 
@@ -85,6 +88,7 @@ def kept_of(event: JournalEvent) -> Kept:
         tuple(body["closes"]),
         int(body["bars_held"]),
         None if held is None else Holding(**{**held, "position": BrokerPosition(**held["position"])}),
+        Watch(*body["watch"]),
     )
 
 

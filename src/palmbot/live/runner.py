@@ -13,7 +13,7 @@ from palmbot.errors import HaltError
 from palmbot.live import startup
 from palmbot.live.inbox import Inbox
 from palmbot.live.trader import Trader
-from palmbot.model import CashEvent, IntentKind, JournalEvent, LinkEvent, OrderEvent, OrderIntent, Quote
+from palmbot.model import CashEvent, IntentKind, JournalEvent, OrderEvent, OrderIntent, Quote
 from palmbot.orders.lifecycle import Happening
 from palmbot.orders.records import event_of_intent
 from palmbot.ports import Clock, Journal, Pacer, Quotes, Trading
@@ -46,6 +46,7 @@ class Runner:
         self._about = about  # body of the run_started record
         self._unflushed = False
         self._waits_since_ms: int | None = None
+        self._quoted_ms: int | None = None
 
     def stop(self, reason: str) -> None:
         """Ask the loop to end after the event it is at. Safe to call from a signal handler of the loop."""
@@ -73,15 +74,17 @@ class Runner:
             if event is None:
                 await self._look_if_overdue()
             elif isinstance(event, Quote):
-                await self._take(self.trader.on_quote(event))
+                await self._take(self.trader.on_quote(event, self._silence_ms()))
             elif isinstance(event, OrderEvent):
                 self.trader.on_order_event(event)
                 await self._take([])
                 self._unflushed = True
             elif isinstance(event, CashEvent):
                 self.trader.on_cash(event)
-            elif isinstance(event, LinkEvent) and event.ended:
+            elif event.ended:
                 self.stop_reason = "end of data"
+            else:
+                self.trader.on_link(event)
         await self._finish()
 
     async def _take(self, requests: list[OrderIntent]) -> None:
@@ -131,6 +134,11 @@ class Runner:
         if self._waits_since_ms is None:
             self._waits_since_ms = now_ms
         return max(0.001, (self._waits_since_ms + self._limit_ms() - now_ms) / 1_000)
+
+    def _silence_ms(self) -> int:
+        """Return the machine time since the last quote."""
+        before_ms, self._quoted_ms = self._quoted_ms, self._wires.clock.monotonic_ms()
+        return 0 if before_ms is None else self._quoted_ms - before_ms
 
     def _limit_ms(self) -> int:
         return ANSWER_WAIT_MS if self.trader.book.in_flight else PROTECTION_WAIT_MS

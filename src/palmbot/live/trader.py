@@ -7,9 +7,11 @@ breakers, and on the first tick of a bar the pending decision. Fills and swaps c
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from palmbot.core import breakers, fills, step
+from palmbot.calendar import Session, is_open, session_end
+from palmbot.core import breakers, fills, live_breakers, step
+from palmbot.core.live_breakers import Limits, Watch, Wire
 from palmbot.core.types import (
     Account,
     Action,
@@ -26,13 +28,15 @@ from palmbot.core.types import (
     Verdict,
 )
 from palmbot.live import records
-from palmbot.live.feed import Feed
+from palmbot.live.feed import Feed, Mark
 from palmbot.model import (
     CashEvent,
     Execution,
     HistoryBar,
     IntentKind,
     JournalEvent,
+    LinkEvent,
+    LinkState,
     OrderEvent,
     OrderIntent,
     Quote,
@@ -55,6 +59,8 @@ class Rules:
     params: Params
     instrument: Instrument
     period_ms: int
+    session: Session = field(default_factory=Session)
+    limits: Limits = field(default_factory=Limits)
 
 
 class Trader:
@@ -78,6 +84,7 @@ class Trader:
         self.wins_count = 0
         self.decisions: deque[Decision] = deque(maxlen=_RECENT)
         self.sentiment = Sentiment()  # as of the last bar's end
+        self.watch = Watch()
         self.parked = False  # an outcome is unknown: no entries
         self.may_trade = True  # False while history passes through
         self._sentiment = sentiment
@@ -94,12 +101,13 @@ class Trader:
 
     def kept(self, state: State) -> records.Kept:
         """Return what the next start needs."""
-        return records.Kept(state, tuple(self.feed.closes), self.bars_held, self.book.holding)
+        return records.Kept(state, tuple(self.feed.closes), self.bars_held, self.book.holding, self.watch)
 
     def restore(self, kept: records.Kept) -> None:
         """Go on from what an earlier run kept."""
         self.state, self.bars_held, self.book.holding = kept.state, kept.bars_held, kept.holding
         self.feed.closes.extend(kept.closes)
+        self.watch = kept.watch._replace(link_lost=0)  # a new run has a new link
 
     def position(self) -> Position:
         """Return the open position as the core sees it; flat when there is none."""
@@ -111,8 +119,10 @@ class Trader:
 
     # -- events
 
-    def on_quote(self, quote: Quote) -> list[OrderIntent]:
-        """Take in a quote; return the requests to journal and send, in order."""
+    def on_quote(self, quote: Quote, silence_ms: int = 0) -> list[OrderIntent]:
+        """Take in a quote that came ``silence_ms`` of machine time after the last; return the requests to send."""
+        if silence_ms > self.rules.limits.stale_after_ms:
+            silence_ms = self._unexplained(silence_ms, quote.ts_ms)
         self._begin(quote.ts_ms)
         self._advance(quote.ts_ms)
         is_first = self.feed.quote(quote)
@@ -128,7 +138,7 @@ class Trader:
         if not is_first or self.pending is None:
             return []
         decision, self.pending = self.pending, None
-        return self._act(decision, quote.ts_ms)
+        return self._act(decision, quote.ts_ms, silence_ms)
 
     def on_order_event(self, event: OrderEvent) -> None:
         """Take in what the broker did. Swaps come before what else falls on their instant, fills after it."""
@@ -140,12 +150,29 @@ class Trader:
         if refused is not None and refused[0].kind is IntentKind.ENTER:
             intent, reason = refused
             self.outbox.append(records.refusal(event.ts_ms, intent.bar_end_ms, intent.side, reason))
+            if reason != Reason.NOT_ENOUGH_MONEY:
+                self._on_reject(event.ts_ms)
         if event.fill is not None and event.fill.close is None:
             self.bars_held = 0
+            self.watch = live_breakers.filled(self.watch)
             self._held = self._held or self.book.holding is not None
             self._keep_state(event.ts_ms)
         if closed is not None:
             self._on_close(closed)
+
+    def on_link(self, event: LinkEvent) -> None:
+        """Take in that the link was lost or is ready again."""
+        lost = int(event.state is not LinkState.READY)
+        if lost and not self.watch.link_lost:
+            self.outbox.append(records.breaker(event.ts_ms, Reason.LINK_LOST, 0))
+        self.watch = live_breakers.with_link(self.watch, lost)
+
+    def halt(self, ts_ms: int, on: int) -> None:
+        """Block entries by hand (1), or allow them again (0); kept over restarts."""
+        if on and not self.watch.manual:
+            self.outbox.append(records.breaker(ts_ms, Reason.HALT_MANUAL, 0))
+        self.watch = live_breakers.with_manual(self.watch, on)
+        self._keep_state(ts_ms)
 
     def on_cash(self, event: CashEvent) -> None:
         """Take in a deposit or withdrawal: the baselines move with it, for it is neither profit nor loss."""
@@ -232,13 +259,13 @@ class Trader:
 
     # -- decisions to requests
 
-    def _act(self, decision: Decision, ts_ms: int) -> list[OrderIntent]:
+    def _act(self, decision: Decision, ts_ms: int, silence_ms: int) -> list[OrderIntent]:
         """Carry out the pending decision on the first tick of a bar: exit, else amend, else entry."""
         mark = self.feed.mark
         if self.state is None or mark is None:
             return []
         if decision.action == Action.ENTER:
-            return self._enter(decision, mark.bid_px, ts_ms)
+            return self._enter(decision, mark, silence_ms)
         holding = self.book.holding
         if holding is None:  # the protective order or a breaker was first
             return []
@@ -249,10 +276,14 @@ class Trader:
             return self._close(Reason.TRAIL, ts_ms)  # the open is already through the new stop
         return self.amend((decision.sl_px, decision.tp_px), Reason.TRAIL, ts_ms)
 
-    def _enter(self, decision: Decision, bid_px: int, ts_ms: int) -> list[OrderIntent]:
+    def _enter(self, decision: Decision, mark: Mark, silence_ms: int) -> list[OrderIntent]:
         if self.state is None:
             return []
-        reason = breakers.gate(self.rules.params, self.state.breakers, decision, bid_px, ts_ms)
+        rules, ts_ms = self.rules, mark.ts_ms
+        reason = breakers.gate(rules.params, self.state.breakers, decision, mark.bid_px, ts_ms)
+        if reason == Reason.NONE:
+            usual_px = fills.spread_px(rules.instrument, mark.bid_px)
+            reason = live_breakers.gate(rules.limits, self.watch, Wire(ts_ms, mark.spread_px, usual_px, silence_ms))
         if reason == Reason.NONE and (self.parked or not self.book.is_settled):
             reason = Reason.OUTCOME_UNKNOWN
         if reason != Reason.NONE:
@@ -270,6 +301,19 @@ class Trader:
         return [plan.closing(self.book.owner, holding.position, int(reason), when)]
 
     # -- breakers
+
+    def _on_reject(self, ts_ms: int) -> None:
+        before = self.watch
+        self.watch = live_breakers.rejected(self.rules.limits, before, ts_ms)
+        if self.watch.rejects_until_ms != before.rejects_until_ms:
+            self.outbox.append(records.breaker(ts_ms, Reason.REJECT_STREAK, self.watch.rejects_until_ms))
+
+    def _unexplained(self, silence_ms: int, ts_ms: int) -> int:
+        """Return the silence before the quote at ``ts_ms``, 0 where the market was closed in between."""
+        mark, session = self.feed.mark, self.rules.session
+        if mark is None or not is_open(mark.ts_ms, session) or session_end(mark.ts_ms, session) <= ts_ms:
+            return 0
+        return silence_ms
 
     def _guards(self, guards: Breakers) -> None:
         indicators = Indicators() if self.state is None else self.state.indicators

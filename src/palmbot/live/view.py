@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palmbot.core.indicators import rsi
+from palmbot.core.live_breakers import Watch
 from palmbot.core.types import Breakers, Reason
 from palmbot.live.trader import Trader
 from palmbot.model import BotView, BreakerView, HistoryBar, LinkState
@@ -21,17 +22,23 @@ class Labels:
     digits: int
 
 
-def breakers_of(guards: Breakers, clock_ms: int) -> tuple[BreakerView, ...]:
+def breakers_of(guards: Breakers, watch: Watch, clock_ms: int) -> tuple[BreakerView, ...]:
     """Return the breakers that block entries at ``clock_ms``, in order of precedence."""
     found = []
     if guards.halted == 1:
         found.append(BreakerView(int(Reason.HALT_DRAWDOWN), 0))
+    if watch.manual == 1:
+        found.append(BreakerView(int(Reason.HALT_MANUAL), 0))
     if guards.day_tripped == 1:
         found.append(BreakerView(int(Reason.DAILY_LOSS), guards.day_start_ms + DAY_MS))
     if clock_ms < guards.cooldown_until_ms:
         found.append(BreakerView(int(Reason.LOSS_STREAK), guards.cooldown_until_ms))
     if clock_ms < guards.pause_until_ms:
         found.append(BreakerView(int(Reason.VOLATILITY_SPIKE), guards.pause_until_ms))
+    if clock_ms < watch.rejects_until_ms:
+        found.append(BreakerView(int(Reason.REJECT_STREAK), watch.rejects_until_ms))
+    if watch.link_lost == 1:
+        found.append(BreakerView(int(Reason.LINK_LOST), 0))
     return tuple(found)
 
 
@@ -67,10 +74,10 @@ def view(trader: Trader, labels: Labels) -> BotView | None:
         position=None if holding is None else holding.position,
         position_reason=0 if holding is None else holding.reason,
         sl_first_px=0 if holding is None else holding.sl_first_px,
-        breakers=breakers_of(guards, mark.ts_ms),
+        breakers=breakers_of(guards, trader.watch, mark.ts_ms),
         decisions=tuple((each.bar_end_ms, each.action, each.reason) for each in trader.decisions),
         trades=tuple(trader.trades),
         trades_count=trader.trades_count,
         wins_count=trader.wins_count,
-        link=LinkState.READY,
+        link=LinkState.LOST if trader.watch.link_lost else LinkState.READY,
     )

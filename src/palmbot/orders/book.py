@@ -31,21 +31,38 @@ REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The open position of this bot, and how it came about. ``sl_px`` 0: its protective order is not yet seen."""
+    """The open position of this bot, and how it came about. ``sl_px`` 0: its protective order is not in place."""
 
     position: BrokerPosition
     reason: int
     sl_first_px: int
     tp_px: int
     sl_px: int
-    sl_wanted_px: int  # where the first protective order should be; known from the fill on
+    sl_wanted_px: int  # where the protective order should be: as last seen, before that as asked for
     tp_wanted_px: int
     risk_minor: float
+    tp_first_px: int = 0
+    protection_id: int = 0  # order id of the protective order; 0 until one was seen
 
     @property
     def is_protected(self) -> bool:
         """Whether the broker reported the stop."""
         return self.sl_px != 0
+
+    def seen(self, position: BrokerPosition, protection_id: int) -> Holding:
+        """Return what is held after the broker showed ``position``; ``protection_id`` 0 = it showed no such order."""
+        sl_px, tp_px = position.sl_px or 0, position.tp_px or 0
+        return replace(
+            self,
+            position=position,
+            sl_px=sl_px,
+            tp_px=tp_px,
+            sl_first_px=self.sl_first_px or sl_px,
+            tp_first_px=self.tp_first_px or tp_px,
+            sl_wanted_px=sl_px or self.sl_wanted_px,
+            tp_wanted_px=tp_px or self.tp_wanted_px,
+            protection_id=protection_id or self.protection_id,
+        )
 
     def core(self, bars_held: int) -> Position:
         """Return the position as the decision core sees it."""
@@ -88,6 +105,7 @@ class Book:
         self.holding: Holding | None = None
         self._requests: dict[str, _Request] = {}
         self._open: dict[str, _Request] = {}  # those whose outcome is not known yet
+        self._tries: dict[tuple[int, IntentKind], int] = {}  # made so far, by bar and leg
         self._deals: dict[int, None] = {}
         self._closing: list[Fill] = []  # the open position's closing deals so far
 
@@ -103,12 +121,12 @@ class Book:
 
     def tries(self, bar_end_ms: int, leg: IntentKind) -> int:
         """Return the number of the next try of ``leg`` for a bar, from 1."""
-        made = [each for each in self._requests.values() if each.intent.kind is leg]
-        return 1 + sum(each.intent.bar_end_ms == bar_end_ms for each in made)
+        return 1 + self._tries.get((bar_end_ms, leg), 0)
 
     def intend(self, intent: OrderIntent) -> None:
         """Note a request that is about to be journaled and sent."""
         self._forget_old()
+        self._tries[intent.bar_end_ms, intent.kind] = self.tries(intent.bar_end_ms, intent.kind)
         self._requests[intent.client_order_id] = self._open[intent.client_order_id] = _Request(intent, Phase.INTENDED)
 
     def happened(self, client_order_id: str, happening: Happening) -> None:
@@ -128,22 +146,12 @@ class Book:
             self.holding = None
             return own
         position, known = own[0], self.holding
-        if known is not None and known.position.position_id == position.position_id:
-            self.holding = replace(known, position=position, sl_px=position.sl_px or 0, tp_px=position.tp_px or 0)
-            return own
-        intent = intents.get(position.label)
-        first = 0 if intent is None else position.entry_px - position.side * intent.sl_px
-        wanted = 0 if intent is None else position.entry_px + position.side * intent.tp_px
-        self.holding = Holding(
-            position=position,
-            reason=0 if intent is None else intent.reason,
-            sl_first_px=first or (position.sl_px or 0),
-            tp_px=position.tp_px or 0,
-            sl_px=position.sl_px or 0,
-            sl_wanted_px=first,
-            tp_wanted_px=wanted,
-            risk_minor=0.0 if intent is None else intent.risk_minor,
-        )
+        if known is None or known.position.position_id != position.position_id:
+            known = _begun(position, intents.get(position.label))
+            self._closing = []
+        guards = [each for each in account.orders if each.kind is OrderKind.PROTECTION]
+        protection_id = next((each.order_id for each in guards if each.position_id == position.position_id), 0)
+        self.holding = known.seen(position, protection_id)
         return own
 
     def apply(self, event: OrderEvent) -> Closed | None:
@@ -153,11 +161,14 @@ class Book:
             self._move(request, event)
         closed = None
         fill = event.fill
-        if fill is not None and fill.deal_id not in self._deals:
+        if fill is not None:
+            if fill.deal_id in self._deals:
+                return None  # told before: what it says of the position may be old
             self._deals[fill.deal_id] = None
             if fill.close is None:
-                self._opened(event, fill)
-            elif self.holding is not None and fill.position_id == self.holding.position.position_id:
+                self._opened(event)
+            else:
+                self.balance_minor = fill.close.balance_minor  # of the account, whoever's position it was
                 closed = self._reduced(event, fill, request)
         if self.holding is not None and closed is None:
             self._copy_levels(event)
@@ -166,16 +177,16 @@ class Book:
     def refusal(self, event: OrderEvent) -> tuple[OrderIntent, Reason] | None:
         """Return the request that ``event`` refused, and why; None when it refused none."""
         request = self._requests.get(event.request_id)
-        if request is None or not _is_refusal(event):
+        if request is None or request.phase in FINAL or not _is_refusal(event):
             return None
         return request.intent, REFUSALS.get(event.error_code, Reason.BROKER_REJECTED)
 
     def _move(self, request: _Request, event: OrderEvent) -> None:
         if _is_refusal(event):
             self._step(request, Happening.REFUSE)
-        elif event.execution in {Execution.FILLED, Execution.REPLACED}:
+        elif event.execution is Execution.REPLACED or _fills(event):
             self._step(request, Happening.FILL)
-        elif event.execution is Execution.ACCEPTED:
+        elif event.execution is Execution.ACCEPTED and request.phase is not Phase.ACCEPTED:
             self._step(request, Happening.ACCEPT)
 
     def _step(self, request: _Request, happening: Happening) -> None:
@@ -183,28 +194,27 @@ class Book:
         if request.phase in FINAL:
             del self._open[request.intent.client_order_id]
 
-    def _opened(self, event: OrderEvent, fill: Fill) -> None:
+    def _opened(self, event: OrderEvent) -> None:
         position = event.position
         if position is None or not self.owner.owns(position.label):
             return
-        request = self._requests.get(position.label)
-        intent = None if request is None else request.intent
-        stop = 0 if intent is None else fill.price_px - position.side * intent.sl_px
-        target = 0 if intent is None else fill.price_px + position.side * intent.tp_px
-        reason, risk = (0, 0.0) if intent is None else (intent.reason, intent.risk_minor)
-        self._closing = []
-        self.holding = Holding(position, reason, stop, 0, 0, stop, target, risk)
+        request, known = self._requests.get(position.label), self.holding
+        self.holding = _begun(position, None if request is None else request.intent)
+        if known is not None and known.position.position_id == position.position_id:  # one more slice of the entry
+            self.holding = replace(self.holding, protection_id=known.protection_id)
+        else:
+            self._closing = []
 
     def _reduced(self, event: OrderEvent, fill: Fill, request: _Request | None) -> Closed | None:
-        close = fill.close
-        if close is None or self.holding is None:
+        close, holding = fill.close, self.holding
+        if close is None or holding is None or fill.position_id != holding.position.position_id:
             return None
         self._closing.append(fill)
-        self.balance_minor = close.balance_minor
-        if event.position is not None and event.position.volume_cu > 0:
-            self.holding = replace(self.holding, position=event.position)
+        left_cu = holding.position.volume_cu - close.closed_cu if event.position is None else event.position.volume_cu
+        if left_cu > 0:
+            self.holding = replace(holding, position=replace(holding.position, volume_cu=left_cu))
             return None
-        trade = _trade(self.holding, self._closing, self._exit_reason(event, fill, request))
+        trade = _trade(holding, self._closing, self._exit_reason(event, fill, request))
         self.holding = None
         return Closed(trade, close.balance_minor)
 
@@ -213,13 +223,16 @@ class Book:
         if request is not None and request.intent.kind is IntentKind.CLOSE:
             return request.intent.reason
         order, holding = event.order, self.holding
-        if order is None or holding is None or order.kind is not OrderKind.PROTECTION:
+        if holding is None:
             return int(Reason.MANUAL)
-        target = order.tp_px if order.tp_px is not None else holding.tp_px
+        by_guard = fill.order_id == holding.protection_id if order is None else order.kind is OrderKind.PROTECTION
+        if not by_guard:
+            return int(Reason.MANUAL)
+        target = holding.tp_px if order is None or order.tp_px is None else order.tp_px
         if target and (fill.price_px - target) * holding.position.side >= 0:
             return int(Reason.TP)
-        stop = order.sl_px if order.sl_px is not None else holding.sl_px
-        return int(Reason.SL if stop == holding.sl_first_px else Reason.TRAIL)
+        stop = holding.sl_px if order is None or order.sl_px is None else order.sl_px
+        return int(Reason.SL if stop == holding.sl_first_px or holding.sl_first_px == 0 else Reason.TRAIL)
 
     def _copy_levels(self, event: OrderEvent) -> None:
         position, holding = event.position, self.holding
@@ -227,12 +240,9 @@ class Book:
             return
         if position.volume_cu == 0:
             return
-        self.holding = replace(
-            holding,
-            position=position,
-            sl_px=position.sl_px if position.sl_px is not None else 0,
-            tp_px=position.tp_px if position.tp_px is not None else 0,
-        )
+        order = event.order
+        protection_id = order.order_id if order is not None and order.kind is OrderKind.PROTECTION else 0
+        self.holding = holding.seen(position, protection_id)
 
     def _forget_old(self) -> None:
         """Keep memory flat: ended requests matter for one bar, deals for the newest few hundred."""
@@ -243,13 +253,24 @@ class Book:
             del self._requests[oldest]
         while len(self._deals) > 1_000:
             del self._deals[next(iter(self._deals))]
+        while len(self._tries) > 64:
+            del self._tries[next(iter(self._tries))]
+
+
+def _begun(position: BrokerPosition, intent: OrderIntent | None) -> Holding:
+    """Return the holding of a position just met, at the levels its entry asked for; 0 where that is not known."""
+    if intent is None:
+        return Holding(position, 0, 0, 0, 0, 0, 0, 0.0)
+    stop = position.entry_px - position.side * intent.sl_px
+    target = position.entry_px + position.side * intent.tp_px
+    return Holding(position, intent.reason, stop, 0, 0, stop, target, intent.risk_minor, target)
 
 
 def _trade(holding: Holding, fills: list[Fill], reason: int) -> Trade:
     """Return the trade that ``fills`` completed: money summed, exit price weighted by volume."""
     closes = [fill.close for fill in fills if fill.close is not None]
     volume_cu = sum(close.closed_cu for close in closes)
-    value = sum(fill.price_px * fill.volume_cu for fill in fills)
+    value = sum(fill.price_px * fill.close.closed_cu for fill in fills if fill.close is not None)
     gross, swap = sum(each.gross_minor for each in closes), sum(each.swap_minor for each in closes)
     commission, fee = sum(each.commission_minor for each in closes), sum(each.fee_minor for each in closes)
     return Trade(
@@ -267,8 +288,17 @@ def _trade(holding: Holding, fills: list[Fill], reason: int) -> Trade:
         fee_minor=fee,
         risk_minor=holding.risk_minor,
         sl_px=holding.sl_first_px,
-        tp_px=holding.tp_px,
+        tp_px=holding.tp_first_px,
     )
+
+
+def _fills(event: OrderEvent) -> bool:
+    """Return whether a request has got all that it will get: volumes decide, not the event's name (sheet 6.2)."""
+    order = event.order
+    if order is None or event.execution not in {Execution.FILLED, Execution.PARTIAL_FILL, Execution.CANCELLED}:
+        return event.execution is Execution.FILLED
+    rest_is_cancelled = event.execution is Execution.CANCELLED and order.executed_cu > 0 and not event.server_made
+    return rest_is_cancelled or 0 < order.volume_cu <= order.executed_cu
 
 
 def _is_refusal(event: OrderEvent) -> bool:

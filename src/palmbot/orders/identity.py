@@ -36,7 +36,8 @@ class Owner:
 
     def order_id(self, bar_end_ms: int, leg: str, tries: int) -> str:
         """Return the client order id of ``leg`` (E, X or A) for the bar that ended at ``bar_end_ms``."""
-        profile = "".join(word[0] for word in self.profile.split("_"))[:4].lower()
+        words = re.findall(r"[A-Za-z0-9]+", self.profile)
+        profile = "".join(word[0] for word in words)[:4].lower() or "x"
         bar = _base36(bar_end_ms // MINUTE_MS)
         made = f"{self.instance}.{profile}.{_symbol(self.symbol)}.{bar}.{leg}{tries}.{_base36(self.epoch)}"
         if len(made) > LENGTH_MAX or _SHAPE.fullmatch(made) is None:

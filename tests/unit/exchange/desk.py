@@ -1,8 +1,10 @@
-"""What tests of the exchange trade with: an instrument, ticks, requests, bars, and an inbox to look into."""
+"""What tests of the exchange trade with: an instrument, ticks, requests, bars, an inbox to look into, and a bot."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +13,14 @@ import numpy as np
 
 from palmbot.calendar import Session
 from palmbot.core.types import BarArrays, Instrument, RollArrays
-from palmbot.exchange.feed import FeedTick
+from palmbot.exchange.books import Books
+from palmbot.exchange.broker import Broker
+from palmbot.exchange.feed import Feed, FeedTick, FileFeed
+from palmbot.exchange.market_arrays import synthetic_bars
+from palmbot.exchange.pacer import LockStep
 from palmbot.instruments import PALM_OIL, InstrumentSpec
-from palmbot.model import BrokerEvent, IntentKind, OrderEvent, OrderIntent, Quote
+from palmbot.model import BrokerEvent, IntentKind, LinkEvent, OrderEvent, OrderIntent, Quote
+from palmbot.ports import Pacer
 from palmbot.units import HOUR_MS, PX, RATE_ONE_E8
 
 MONDAY = int(datetime(2024, 1, 8, tzinfo=UTC).timestamp()) * 1000
@@ -56,7 +63,8 @@ def bars(*rows: tuple[int, float, float, float, float], rate_e8: tuple[int, ...]
     table = np.array(rows, dtype=np.float64).reshape(-1, 5)
     prices = np.rint(table[:, 1:] * PX).astype(np.int64)
     ts_ms = np.array([row[0] for row in rows], dtype=np.int64)
-    return BarArrays(ts_ms, ts_ms + HOUR_MS, *prices.T.copy(), np.array(rate_e8, dtype=np.int64))
+    open_px, high_px, low_px, close_px = prices.T.copy()
+    return BarArrays(ts_ms, ts_ms + HOUR_MS, open_px, high_px, low_px, close_px, np.array(rate_e8, dtype=np.int64))
 
 
 def rolls(*rows: tuple[int, float]) -> RollArrays:
@@ -87,3 +95,88 @@ class QueueInbox:
 
 def facts(value: object, *names: str) -> tuple[Any, ...]:
     return tuple(getattr(value, name) for name in names)
+
+
+SERIES = synthetic_bars(PALM_OIL, 5, 24)
+FLAT_BARS = bars(*[(OPEN + hour * HOUR_MS, 4_000, 4_000, 4_000, 4_000) for hour in range(3)])
+Reaction = Callable[["Desk", Quote], object]
+
+
+class Desk:
+    """A broker with its market, and a bot that answers each quote with one reaction."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        books: Books,
+        of: InstrumentSpec | None = None,
+        pacer: Pacer | None = None,
+        inbox: QueueInbox | None = None,
+    ) -> None:
+        self.books = books
+        self.inbox = QueueInbox() if inbox is None else inbox
+        self.pacer = LockStep() if pacer is None else pacer
+        self.broker = Broker(books.account(of or spec(always_open=True), BALANCE), feed, books, self.inbox, self.pacer)
+
+    async def bot(self, react: Reaction) -> None:
+        """Serve the inbox; report idle when it is empty. Ends with the feed."""
+        while True:
+            event = await self.inbox.queue.get()
+            if isinstance(event, LinkEvent) and event.ended:
+                return
+            if isinstance(event, Quote):
+                asked = react(self, event)
+                if asyncio.iscoroutine(asked):
+                    await asked
+            if self.inbox.queue.empty():
+                self.pacer.idle()
+
+    async def play(self, react: Reaction) -> list[BrokerEvent]:
+        """Run the whole feed in lock-step with a bot that reacts so."""
+        await self.broker.subscribe(SYMBOL)
+        bot = asyncio.create_task(self.bot(react))
+        running = asyncio.create_task(self.broker.run())
+        try:
+            await asyncio.gather(running, bot)
+        finally:
+            running.cancel()
+            bot.cancel()
+        return self.inbox.told
+
+
+@asynccontextmanager
+async def desk(
+    series: BarArrays = FLAT_BARS, rolled: RollArrays = NO_ROLLS, of: InstrumentSpec | None = None
+) -> AsyncIterator[Desk]:
+    traded = of or spec(always_open=True)
+    with closing(Books(":memory:")) as books:
+        yield Desk(FileFeed(traded.core, series, rolled), books, traded)
+
+
+def rows_of(series: BarArrays) -> list[tuple[int, ...]]:
+    columns = (series.ts_ms, series.open_px, series.high_px, series.low_px, series.close_px)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+async def turns(count: int = 5) -> None:
+    """Let every other task run as far as it can."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def nothing(_desk: Desk, _quote: Quote) -> None:
+    """The bot that only watches."""
+
+
+def at_first(*intents: OrderIntent) -> Reaction:
+    """The bot that sends ``intents`` at the first quote."""
+
+    async def send(desk: Desk) -> None:
+        for intent in intents:
+            await desk.broker.submit(intent)
+
+    return lambda desk, quote: send(desk) if quote.ts_ms == OPEN else None
+
+
+def shape(event: BrokerEvent) -> str:
+    return event.execution.name if isinstance(event, OrderEvent) else type(event).__name__

@@ -48,13 +48,14 @@ def opened(account: Account, side: int = 1, rate_e8: int = RATE_ONE_E8) -> Held:
 
 
 def market_order(**changed: object) -> BrokerOrder:
-    order = BrokerOrder(1, "in", OrderKind.MARKET, SYMBOL, 1, 2_500, 0, 1, False, None, None, OPEN)
+    closing, sl_px, tp_px = False, None, None
+    order = BrokerOrder(1, "in", OrderKind.MARKET, SYMBOL, 1, 2_500, 0, 1, closing, sl_px, tp_px, OPEN)
     return replace(order, **changed)  # type: ignore[arg-type]  # any field of the order
 
 
 def protection(**changed: object) -> BrokerOrder:
-    kind = OrderKind.PROTECTION
-    order = BrokerOrder(2, "server-2", kind, SYMBOL, -1, 2_500, 0, 1, True, 3_950 * PX, 4_080 * PX, OPEN)
+    closing, sl_px, tp_px = True, 3_950 * PX, 4_080 * PX
+    order = BrokerOrder(2, "server-2", OrderKind.PROTECTION, SYMBOL, -1, 2_500, 0, 1, closing, sl_px, tp_px, OPEN)
     return replace(order, **changed)  # type: ignore[arg-type]  # any field of the order
 
 
@@ -129,7 +130,7 @@ def test_a_stop_hit_is_one_event_of_the_server_with_both_levels_still_on_the_ord
     order = protection(executed_cu=2_500, updated_ms=LATER)
     booked = account.hit(held, Strike(LATER, fill.price_px, RATE_ONE_E8, 3 * PX, PX // 2))
     assert booked.events == (OrderEvent(Execution.FILLED, LATER, order, NO_POSITION, fill, server_made=True),)
-    assert account.snapshot() == AccountSnapshot(1, BALANCE - 131_250, 2, 20, True)
+    assert account.snapshot() == AccountSnapshot(1, BALANCE - 131_250, 2, 20, hedged=True)
 
 
 def test_a_close_by_request_shows_the_level_until_the_protective_order_is_cancelled() -> None:

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +15,24 @@ from pathlib import Path
 import pytest
 from tests.unit.exchange.desk import BALANCE, OPEN, amend, enter, leave, spec, tick
 
+from palmbot.core.bars import Forming, begun
 from palmbot.errors import DataError, HaltError, RefusedError
 from palmbot.exchange.account import Account, Booking
-from palmbot.exchange.books import STATUS, Books
+from palmbot.exchange.books import CANDLES_KEPT_MS, STATUS, Books, Place
+from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.matching import Matching
 from palmbot.model import Execution
 from palmbot.units import DAY_MS, MINUTE_MS, PX
 
 SPEC = spec(always_open=True, swap_long=-(10**10), swap_time_ms=22 * 3_600_000, conversion_fee_bp=10)
 STANDS = {"bar": 3, "tick": 1, "nested": [1, 2.5]}
+
+
+def place(last: FeedTick) -> Place:
+    """A place whose candle is the last tick alone."""
+    return Place(last, STANDS, begun(last.ts_ms, 0, last.bid_px))
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -48,7 +57,7 @@ def trade(books: Books) -> Matching:
     """Open two positions, keep one over a night, close the other: after each step the books are written."""
     matching = Matching(books.account(SPEC, BALANCE))
     last = tick(OPEN, 4_000)
-    steps = [
+    steps: list[Callable[[], Booking]] = [
         lambda: matching.tick(last),
         lambda: matching.request(enter(name="first")),
         lambda: matching.request(enter(-1, sl=40, name="second")),
@@ -60,7 +69,7 @@ def trade(books: Books) -> Matching:
     for step in steps:
         booked = step()
         assert matching.last is not None
-        books.save(matching.account, booked, (matching.last, STANDS))
+        books.save(matching.account, booked, place(matching.last))
     return matching
 
 
@@ -112,15 +121,28 @@ def test_the_market_can_be_saved_alone(path: Path) -> None:
     with opened(path) as books:
         books.account(SPEC, BALANCE)
         for last in (tick(OPEN, 4_000, jump=True), tick(OPEN + MINUTE_MS, 4_001)):
-            books.save_market(last, {"at": last.ts_ms})
+            books.save_place(place(last)._replace(feed_state={"at": last.ts_ms}))
             assert (books.last_tick(), books.feed_state()) == (last, {"at": last.ts_ms})
             assert isinstance(getattr(books.last_tick(), "is_jump", None), bool)
+
+
+def test_prices_are_kept_piece_by_piece_for_some_months() -> None:
+    with opened(":memory:") as books:
+        grown = Forming(OPEN, 0, 5, 9, 4, 7)
+        books.save_place(place(tick(OPEN, 4_000)))
+        books.save_place(place(tick(OPEN, 4_000))._replace(candle=grown))
+        later = place(tick(OPEN + CANDLES_KEPT_MS, 4_001))
+        books.save_place(later)
+        assert books.candles() == (grown, later.candle)
+        last = place(tick(OPEN + CANDLES_KEPT_MS + 1, 4_002))
+        books.save_place(last)
+        assert books.candles() == (later.candle, last.candle)
 
 
 def test_a_change_before_the_first_tick_leaves_the_market_as_it_was() -> None:
     with opened(":memory:") as books:
         account = books.account(SPEC, BALANCE)
-        books.save_market(tick(OPEN, 4_000), STANDS)
+        books.save_place(place(tick(OPEN, 4_000)))
         books.save(account, Booking(), None)
         assert books.last_tick() == tick(OPEN, 4_000)
 
@@ -128,7 +150,9 @@ def test_a_change_before_the_first_tick_leaves_the_market_as_it_was() -> None:
 def test_orders_keep_their_last_state() -> None:
     with opened(":memory:") as books:
         trade(books)
-        rows = books._database.execute("SELECT order_id, kind, executed_cu, status, sl_px FROM orders ORDER BY order_id")
+        rows = books._database.execute(
+            "SELECT order_id, kind, executed_cu, status, sl_px FROM orders ORDER BY order_id"
+        )
         filled, accepted = STATUS[Execution.FILLED], STATUS[Execution.ACCEPTED]
         assert rows.fetchall() == [
             (1, 1, 2_500, filled, None),
@@ -162,9 +186,13 @@ def test_a_full_disk_is_a_halt_that_loses_nothing_and_passes() -> None:
         matching = trade(books)
         pages = books._database.execute("PRAGMA page_count").fetchone()[0]
         books._database.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(HaltError, match="BOOKS_UNWRITABLE.*SQLITE_FULL"):
+
+        def grow() -> None:
             for _ in range(1_000):
                 books.save(matching.account, matching.request(enter(volume_cu=25)), None)
+
+        with pytest.raises(HaltError, match=r"BOOKS_UNWRITABLE.*SQLITE_FULL"):
+            grow()
         assert list(books.account(SPEC, 0).positions)[:2] == [1, 3]
         books._database.execute("PRAGMA max_page_count = 100000")
         books.save(matching.account, Booking(), None)
@@ -176,7 +204,7 @@ def test_books_of_a_newer_palmbot_are_refused_and_left_alone(path: Path) -> None
         trade(books)
         books._database.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    with pytest.raises(RefusedError, match="BOOKS_TOO_NEW.*schema=99"):
+    with pytest.raises(RefusedError, match=r"BOOKS_TOO_NEW.*schema=99"):
         Books(path)
     assert path.read_bytes() == before
 
@@ -209,5 +237,5 @@ def test_a_file_that_is_no_database_and_a_folder_that_is_not_there_have_an_error
     path.write_text("timestamp,open,high,low,close\n" * 100)
     with pytest.raises(DataError, match="BOOKS_UNREADABLE"):
         Books(path)
-    with pytest.raises(HaltError, match="BOOKS_UNWRITABLE.*CANTOPEN"):
+    with pytest.raises(HaltError, match=r"BOOKS_UNWRITABLE.*CANTOPEN"):
         Books(path.parent / "missing" / "exchange.sqlite")

@@ -20,10 +20,10 @@ WEEK = 7 * DAY_MS
 LOT = 2_500
 
 
-def desk(*, bid: float = 4_000, rolls: tuple[tuple[int, int], ...] = (), **core: int) -> Matching:
-    """A market that is always open and quoted ``bid`` once, at the session's opening."""
+def desk(*rolls: tuple[int, int], **core: int) -> Matching:
+    """A market that is always open and quoted 4000 once, at the session's opening."""
     matching = Matching(Account(spec(always_open=True, **core), BALANCE), rolls)
-    matching.tick(tick(OPEN, bid))
+    matching.tick(tick(OPEN, 4_000))
     return matching
 
 
@@ -307,7 +307,7 @@ def test_a_swap_in_percent_is_priced_on_the_last_bid_and_rate_before_it() -> Non
 def test_a_roll_is_charged_to_what_was_open_before_it_so_that_the_jump_is_nobodys_profit() -> None:
     roll_ms = OPEN + DAY_MS
     for side, charge in ((1, -30_000), (-1, 30_000)):
-        matching = desk(rolls=((roll_ms, 12 * PX),))
+        matching = desk((roll_ms, 12 * PX))
         matching.request(enter(side))
         booked = matching.tick(tick(roll_ms, 4_012))
         assert charges(booked) == [(roll_ms, charge)]
@@ -318,7 +318,7 @@ def test_a_roll_is_charged_to_what_was_open_before_it_so_that_the_jump_is_nobody
 
 def test_a_position_opened_on_the_roll_tick_is_not_rolled() -> None:
     roll_ms = OPEN + DAY_MS
-    matching = desk(rolls=((OPEN - DAY_MS, PX), (roll_ms, 12 * PX)))
+    matching = desk((OPEN - DAY_MS, PX), (roll_ms, 12 * PX))
     matching.tick(tick(roll_ms, 4_012))
     matching.request(enter())
     assert matching.tick(tick(roll_ms + WEEK, 4_012)).events == ()
@@ -326,7 +326,7 @@ def test_a_position_opened_on_the_roll_tick_is_not_rolled() -> None:
 
 def test_at_one_instant_a_swap_comes_before_a_roll_and_all_come_in_order_of_time() -> None:
     night = MONDAY + 22 * HOUR_MS
-    matching = desk(rolls=((night - HOUR_MS, 2 * PX), (night, 4 * PX), (night + HOUR_MS, 8 * PX)), **DAILY)
+    matching = desk((night - HOUR_MS, 2 * PX), (night, 4 * PX), (night + HOUR_MS, 8 * PX), **DAILY)
     matching.request(enter())
     booked = matching.tick(tick(OPEN + DAY_MS, 4_000))
     running = [0, *(swap for _, swap in charges(booked))]
