@@ -88,14 +88,16 @@ def run_backtest(settings: Settings, out: Path | None, progress: Progress) -> Ou
     return Output(result, series, summary, out)
 
 
-def run_bot(settings: Settings, on_view: OnView | None) -> Output:
+def run_bot(settings: Settings, on_view: OnView | None, *, in_memory: bool = False) -> Output:
     """Trade on paper until the data ends, the time is over, or a signal comes; return what was done.
+
+    With ``in_memory`` nothing is kept: for measurements.
 
     Raises:
         RefusedError: another bot has this journal, or the account cannot be traded.
         HaltError: the journal cannot be written any more.
     """
-    return asyncio.run(_run_bot(settings, on_view))
+    return asyncio.run(_run_bot(settings, on_view, in_memory=in_memory))
 
 
 def is_cold() -> bool:
@@ -129,14 +131,14 @@ class _Market:
     series: DataSet
 
 
-async def _run_bot(settings: Settings, on_view: OnView | None) -> Output:
+async def _run_bot(settings: Settings, on_view: OnView | None, *, in_memory: bool) -> Output:
     clock = SystemClock()
     place, settings = _place(settings, clock)
     place.folder.mkdir(parents=True, exist_ok=True)
     lease = FileLease(place.journal)
     epoch = lease.acquire()
     try:
-        with _opened(place) as (journal, books):
+        with _opened(place, in_memory=in_memory) as (journal, books):
             try:
                 return await _trade(settings, place, (journal, books, epoch, clock), on_view)
             finally:
@@ -146,9 +148,9 @@ async def _run_bot(settings: Settings, on_view: OnView | None) -> Output:
 
 
 @contextmanager
-def _opened(place: _Place) -> Iterator[tuple[Journal, Books]]:
-    journal = Journal.open(sqlite_url(place.journal))
-    books = Books(place.books)
+def _opened(place: _Place, *, in_memory: bool) -> Iterator[tuple[Journal, Books]]:
+    journal = Journal.open("sqlite://" if in_memory else sqlite_url(place.journal), inline=in_memory)
+    books = Books(":memory:" if in_memory else place.books)
     try:
         yield journal, books
     finally:
@@ -292,7 +294,7 @@ def _market(settings: Settings, books: Books, journal: Journal) -> _Market:
         period_ms=period_ms,
         adjustment="none",
         bars=BarArrays(*(empty for _ in BarArrays._fields)),
-        rolls=RollArrays(empty, empty),
+        rolls=no_rolls(),
         sentiment=SentimentArrays(empty, np.zeros(0)),
         rows_read=0,
         rows_outside_session=0,
@@ -301,6 +303,12 @@ def _market(settings: Settings, books: Books, journal: Journal) -> _Market:
         synthetic=True,
     )
     return _Market(feed, timeline, series)
+
+
+def no_rolls() -> RollArrays:
+    """Return the rolls of a series that has none."""
+    empty = np.zeros(0, np.int64)
+    return RollArrays(empty, empty)
 
 
 def _instance(journal: Journal) -> str:

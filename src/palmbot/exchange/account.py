@@ -278,9 +278,8 @@ class Account:
             balance_minor=self.balance_minor,
             rate_e8=rate,
         )
-        spread = (
-            held.spread_px if position.side > 0 else strike.spread_px
-        )  # who pays it: longs entering, shorts leaving
+        # longs pay the spread when they enter, shorts when they leave
+        spread = held.spread_px if position.side > 0 else strike.spread_px
         slippage = held.slippage_px + strike.slippage_px
         deal = Deal(
             fill=self._new_fill(order, strike.ts_ms, price, closing, close),

@@ -35,6 +35,7 @@ class Feed:
         self.forming: Forming | None = None
         self.mark: Mark | None = None
         self.closes: deque[int] = deque(maxlen=max(spike_bars, 1))
+        self.closed_ms = -1  # end of the last bar that was closed
 
     def end_of(self, ts_ms: int) -> int:
         """Return the end of the bucket that holds ``ts_ms``."""
@@ -66,11 +67,25 @@ class Feed:
 
     def absorb(self, bar: HistoryBar) -> Bar:
         """Return a closed bar of the broker's history as the decision sees it, and move on past it."""
-        prices = (bar.open_px, bar.high_px, bar.low_px, bar.close_px)
-        self.mark = Mark(bar.ts_ms, bar.close_px, self._spread_px, RATE_ONE_E8)
-        return self._bar(Forming(bar.ts_ms, self.end_of(bar.ts_ms), *prices), self._spread_px, RATE_ONE_E8)
+        mark = self._marked(bar)
+        return self._bar(self._piece(bar), mark.spread_px, mark.rate_e8)
+
+    def resume(self, bar: HistoryBar) -> None:
+        """Go on forming ``bar``, of which the broker's history has the first part."""
+        self._marked(bar)
+        self.forming = self._piece(bar)
+
+    def _marked(self, bar: HistoryBar) -> Mark:
+        """Move the mark to the bar's close. History carries bids only, so spread and rate stay as they were."""
+        costs = (self._spread_px, RATE_ONE_E8) if self.mark is None else (self.mark.spread_px, self.mark.rate_e8)
+        self.mark = Mark(bar.ts_ms, bar.close_px, *costs)
+        return self.mark
+
+    def _piece(self, bar: HistoryBar) -> Forming:
+        return Forming(bar.ts_ms, self.end_of(bar.ts_ms), bar.open_px, bar.high_px, bar.low_px, bar.close_px)
 
     def _bar(self, forming: Forming, spread_px: int, rate_e8: int) -> Bar:
         past_px = self.closes[0] if len(self.closes) == self.closes.maxlen else 0
         self.closes.append(forming.close_px)
+        self.closed_ms = forming.end_ms
         return Bar(*forming, past_px, spread_px, rate_e8)

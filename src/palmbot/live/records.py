@@ -8,6 +8,7 @@ from typing import Any
 from palmbot.core import indicators
 from palmbot.core.live_breakers import Watch
 from palmbot.core.types import Bar, Breakers, Decision, Indicators, Sentiment, State
+from palmbot.live.feed import Mark
 from palmbot.model import BrokerPosition, JournalEvent, OrderEvent
 from palmbot.orders.book import Holding
 from palmbot.orders.records import event_of_order_event
@@ -15,13 +16,17 @@ from palmbot.orders.records import event_of_order_event
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the next start needs: everything the bot carries from event to event."""
+    """What the next start needs: everything the bot carries from event to event, but for the bar that is forming."""
 
+    serial: int  # of all records that keep a state, the newest has the highest
     state: State
     closes: tuple[int, ...]
+    closed_ms: int  # end of the last bar that was closed
     bars_held: int
     holding: Holding | None
     watch: Watch
+    pending: Decision | None
+    mark: Mark | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +73,35 @@ def state(ts_ms: int, kept: Kept) -> JournalEvent:
 
 def _body(kept: Kept) -> dict[str, Any]:
     return {
+        "serial": kept.serial,
         "state": {
             "indicators": [int(kept.state.indicators.bars), *(float(each) for each in kept.state.indicators[1:])],
             "breakers": [int(each) for each in kept.state.breakers],
         },
         "closes": list(kept.closes),
+        "closed_ms": kept.closed_ms,
         "bars_held": kept.bars_held,
         "holding": None if kept.holding is None else asdict(kept.holding),
         "watch": [int(each) for each in kept.watch],
+        "pending": None if kept.pending is None else [int(each) for each in kept.pending],
+        "mark": None if kept.mark is None else asdict(kept.mark),
     }
 
 
 def kept_of(event: JournalEvent) -> Kept:
     """Return what a ``bar_closed`` or ``state`` record kept, bit for bit."""
     body = event.body
-    held = body["holding"]
+    held, pending, mark = body["holding"], body["pending"], body["mark"]
     return Kept(
-        State(Indicators(*body["state"]["indicators"]), Breakers(*body["state"]["breakers"])),
-        tuple(body["closes"]),
-        int(body["bars_held"]),
-        None if held is None else Holding(**{**held, "position": BrokerPosition(**held["position"])}),
-        Watch(*body["watch"]),
+        serial=body["serial"],
+        state=State(Indicators(*body["state"]["indicators"]), Breakers(*body["state"]["breakers"])),
+        closes=tuple(body["closes"]),
+        closed_ms=body["closed_ms"],
+        bars_held=body["bars_held"],
+        holding=None if held is None else Holding(**{**held, "position": BrokerPosition(**held["position"])}),
+        watch=Watch(*body["watch"]),
+        pending=None if pending is None else Decision(*pending),
+        mark=None if mark is None else Mark(**mark),
     )
 
 

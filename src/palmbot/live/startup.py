@@ -6,14 +6,22 @@ account, take over the own position, let the bars missed meanwhile pass through 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from palmbot.core.bars import Forming
 from palmbot.errors import RefusedError
 from palmbot.live import records
-from palmbot.model import AccountSnapshot, Execution, HistoryBar, IntentKind, JournalEvent, OrderEvent, OrderIntent
+from palmbot.model import (
+    AccountSnapshot,
+    BrokerPosition,
+    Execution,
+    HistoryBar,
+    IntentKind,
+    JournalEvent,
+    OrderEvent,
+    OrderIntent,
+)
 from palmbot.orders.book import Holding
 from palmbot.orders.lifecycle import Happening
 from palmbot.orders.records import intent_of
@@ -32,22 +40,23 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
         RefusedError: the account cannot be traded safely (netted, or several own positions).
         HaltError: the journal cannot be written.
     """
-    newest = _newest_state(wires)
+    newest, intents = _newest_state(wires), _intents(wires)
     if newest is not None:
         trader.restore(records.kept_of(newest))
+    if trader.pending is not None and trader.pending.bar_end_ms in _entered_bars(intents):
+        trader.pending = None  # it may have been sent
     known = trader.book.holding
     account = await wires.trading.account()
     if not account.hedged:
         raise RefusedError("ACCOUNT_NETTED", "Use a hedged account.", account_id=account.account_id)
-    missed = await _missed_closes(known, account, wires)
+    missed = await _missed_closes(trader, known, account, wires)
     if not missed:
-        _adopt(trader, account, wires)
-    after_ms = -1 if newest is None else newest.ts_ms
-    started = await wires.journal.append([JournalEvent("run_started", max(after_ms, 0), about)])
+        _adopt(trader, account, intents)
+    now_ms = 0 if newest is None else newest.ts_ms
+    started = await wires.journal.append([JournalEvent("run_started", now_ms, about)])
     history = await wires.quotes.history(trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
-    _catch_up(trader, history, missed, after_ms)
-    if missed:
-        _adopt(trader, account, wires)
+    _catch_up(trader, history, missed)
+    _adopt(trader, account, intents)
     wires.journal.defer(tuple(trader.outbox))
     trader.outbox.clear()
     return started
@@ -57,75 +66,117 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     """Ask the broker what became of requests it did not answer and of a stop it did not confirm.
 
     Returns:
-        The amend that puts a missing stop back; never an entry.
+        What only reduces risk and may be asked for again: the close of a position that is still there, else the amend
+        that puts a missing stop back. Never an entry.
     """
-    book = trader.book
+    book, known = trader.book, trader.book.holding
     unanswered = book.in_flight
     for intent in unanswered:
         book.happened(intent.client_order_id, Happening.LOSE)
-    wanted = book.holding
     account = await wires.trading.account()
-    own = book.adopt(account, {each.client_order_id: each for each in _entries(wires)})
-    labels = {each.label for each in own}
-    for intent in unanswered:
-        entered = intent.kind is IntentKind.ENTER and intent.client_order_id in labels
-        closed = intent.kind is IntentKind.CLOSE and intent.position_id not in {each.position_id for each in own}
-        if entered or closed:
-            book.happened(intent.client_order_id, Happening.FIND)
+    for event in await _missed_closes(trader, known, account, wires):
+        trader.on_order_event(event)
+    own = book.adopt(account, _intents(wires))
+    for intent in book.in_flight:
+        happening = _found(intent, own)
+        if happening is not None:
+            book.happened(intent.client_order_id, happening)
     trader.parked = bool(book.in_flight)
     trader.outbox.append(
         records.note(now_ms, f"looked: {len(unanswered)} unanswered, {len(book.in_flight)} still open")
     )
     holding = book.holding
-    if holding is None or holding.is_protected or wanted is None:
+    if holding is None or known is None:
         return []
-    return trader.amend((wanted.sl_wanted_px, wanted.tp_wanted_px), wanted.reason, now_ms)
+    refused = [each for each in unanswered if each.kind is IntentKind.CLOSE]
+    if refused:
+        return trader.close(refused[-1].reason, now_ms)
+    if holding.is_protected:
+        return []
+    return trader.amend((holding.sl_wanted_px, holding.tp_wanted_px), holding.reason, now_ms)
+
+
+def _found(intent: OrderIntent, own: Sequence[BrokerPosition]) -> Happening | None:
+    """Return what a look at the ``own`` positions proves about an unanswered request; None = nothing yet.
+
+    That an entry is not there proves nothing, so it stays unknown. A close or an amend may be repeated: where the
+    position does not show it, it counts as not executed.
+    """
+    if intent.kind is IntentKind.ENTER:
+        return Happening.FIND if intent.client_order_id in [each.label for each in own] else None
+    there = next((each for each in own if each.position_id == intent.position_id), None)
+    if intent.kind is IntentKind.CLOSE:
+        return Happening.FIND if there is None else Happening.MISS
+    shown = None if there is None else (there.sl_px, there.tp_px)
+    return Happening.FIND if shown == (intent.sl_px, intent.tp_px) else Happening.MISS
 
 
 def _newest_state(wires: Wires) -> JournalEvent | None:
-    """Return the newest record that carries the state; at one instant the bar closed before the rest happened."""
+    """Return the newest record that carries the state."""
     found = [each for each in (wires.journal.last("state"), wires.journal.last("bar_closed")) if each is not None]
-    return max(found, key=lambda event: event.ts_ms, default=None)
+    return max(found, key=lambda event: int(event.body["serial"]), default=None)
 
 
-def _entries(wires: Wires) -> list[OrderIntent]:
-    """Return the journaled entries; an own position at the broker carries the id of one of them as its label."""
-    return [intent_of(each) for each in wires.journal.events("intent") if each.body["kind"] == IntentKind.ENTER.value]
+def _intents(wires: Wires) -> dict[str, OrderIntent]:
+    """Return the journaled requests by their id; an own position at the broker has that of its entry as its label."""
+    made = (intent_of(each) for each in wires.journal.events("intent"))
+    return {each.client_order_id: each for each in made}
 
 
-async def _missed_closes(known: Holding | None, account: AccountSnapshot, wires: Wires) -> list[OrderEvent]:
-    """Return the closing deals of a position that was open when the journal last spoke and is gone now."""
-    if known is None or known.position.position_id in {each.position_id for each in account.positions}:
+def _entered_bars(intents: Mapping[str, OrderIntent]) -> set[int]:
+    return {each.bar_end_ms for each in intents.values() if each.kind is IntentKind.ENTER}
+
+
+async def _missed_closes(
+    trader: Trader, known: Holding | None, account: AccountSnapshot, wires: Wires
+) -> list[OrderEvent]:
+    """Return what closed a position, or a part of it, since it was ``known``, as the events that were not heard.
+
+    Deals carry neither label nor reason. One of the protective order tells itself by its order id; another may be the
+    close that this bot asked for last.
+    """
+    if known is None:
         return []
-    deals = await wires.trading.deals(known.position.position_id)
-    gone = replace(known.position, volume_cu=0)
-    return [
-        OrderEvent(Execution.FILLED, fill.ts_ms, position=gone, fill=fill, server_made=True)
-        for fill in deals
-        if fill.close is not None
-    ]
+    number = known.position.position_id
+    left_cu = sum(each.volume_cu for each in account.positions if each.position_id == number)
+    if left_cu == known.position.volume_cu:
+        return []
+    fills = [each for each in await wires.trading.deals(number) if each.close is not None]
+    asked = [each for each in _intents(wires).values() if each.kind is IntentKind.CLOSE and each.position_id == number]
+    events: list[OrderEvent] = []
+    for fill in reversed(fills):
+        guarded = fill.order_id == known.protection_id
+        request_id = "" if guarded or not asked else asked[-1].client_order_id
+        if request_id:
+            trader.book.recall(asked[-1])
+        after = replace(known.position, volume_cu=left_cu)
+        events.append(OrderEvent(Execution.FILLED, fill.ts_ms, None, after, fill, request_id=request_id))
+        left_cu += fill.volume_cu
+    return events[::-1]
 
 
-def _adopt(trader: Trader, account: AccountSnapshot, wires: Wires) -> None:
-    own = trader.book.adopt(account, {each.client_order_id: each for each in _entries(wires)})
+def _adopt(trader: Trader, account: AccountSnapshot, intents: Mapping[str, OrderIntent]) -> None:
+    known = trader.book.holding
+    own = trader.book.adopt(account, intents)
     if len(own) > 1:
         ids = ",".join(str(each.position_id) for each in own)
         raise RefusedError("SEVERAL_POSITIONS", "Close all but one of them by hand, then start again.", positions=ids)
-    if not own:
+    if not own or known is None or known.position.position_id != own[0].position_id:
         trader.bars_held = 0
 
 
-def _catch_up(trader: Trader, history: Sequence[HistoryBar], missed: list[OrderEvent], after_ms: int) -> None:
-    """Let closes and bars missed since ``after_ms`` pass through in order of time; a forming bar goes on forming."""
+def _catch_up(trader: Trader, history: Sequence[HistoryBar], missed: list[OrderEvent]) -> None:
+    """Let closes and bars that were missed pass through in order of time; a forming bar goes on forming."""
     feed = trader.feed
     by_end = {feed.end_of(bar.ts_ms): bar for bar in history}  # one bar a bucket
     for end_ms, bar in sorted(by_end.items()):
-        if end_ms <= after_ms:
+        if end_ms <= feed.closed_ms:
             continue
         while missed and missed[0].ts_ms < end_ms:
             trader.on_order_event(missed.pop(0))
         if bar.is_forming:
-            feed.forming = Forming(bar.ts_ms, end_ms, bar.open_px, bar.high_px, bar.low_px, bar.close_px)
+            feed.resume(bar)
+            trader.pending = None  # its tick has passed
         else:
             trader.absorb(bar)
     while missed:

@@ -91,6 +91,7 @@ class Trader:
         self._low_minor = _FAR_MINOR
         self._curve_minor = book.balance_minor  # equity at the last mark, before what time brings after it
         self._held = False
+        self._serial = 0  # of the last record that kept the state
 
     # -- what the shell and the view read
 
@@ -99,14 +100,12 @@ class Trader:
         """Equity at the last mark."""
         return self.book.balance_minor + self._floating()
 
-    def kept(self, state: State) -> records.Kept:
-        """Return what the next start needs."""
-        return records.Kept(state, tuple(self.feed.closes), self.bars_held, self.book.holding, self.watch)
-
     def restore(self, kept: records.Kept) -> None:
         """Go on from what an earlier run kept."""
+        self._serial = kept.serial
         self.state, self.bars_held, self.book.holding = kept.state, kept.bars_held, kept.holding
         self.feed.closes.extend(kept.closes)
+        self.feed.closed_ms, self.feed.mark, self.pending = kept.closed_ms, kept.mark, kept.pending
         self.watch = kept.watch._replace(link_lost=0)  # a new run has a new link
 
     def position(self) -> Position:
@@ -133,8 +132,9 @@ class Trader:
             self._held = True
             verdict = self._on_mark(equity, quote.ts_ms)
             if verdict.reason != Reason.NONE:
-                self.pending = None
                 return self._close(verdict.reason, quote.ts_ms)
+        if is_first and (owed := self.owed(quote.ts_ms)):  # a flatten that was refused is asked for again
+            return owed
         if not is_first or self.pending is None:
             return []
         decision, self.pending = self.pending, None
@@ -144,7 +144,7 @@ class Trader:
         """Take in what the broker did. Swaps come before what else falls on their instant, fills after it."""
         self._begin(event.ts_ms)
         self._advance(event.ts_ms - 1 if event.execution is Execution.SWAP else event.ts_ms)
-        refused = self.book.refusal(event)
+        refused, known = self.book.refusal(event), self.book.holding
         closed = self.book.apply(event)
         self.outbox.append(records.order_event(event, closed.trade.exit_reason if closed is not None else 0))
         if refused is not None and refused[0].kind is IntentKind.ENTER:
@@ -152,13 +152,16 @@ class Trader:
             self.outbox.append(records.refusal(event.ts_ms, intent.bar_end_ms, intent.side, reason))
             if reason != Reason.NOT_ENOUGH_MONEY:
                 self._on_reject(event.ts_ms)
-        if event.fill is not None and event.fill.close is None:
-            self.bars_held = 0
-            self.watch = live_breakers.filled(self.watch)
-            self._held = self._held or self.book.holding is not None
-            self._keep_state(event.ts_ms)
         if closed is not None:
             self._on_close(closed)
+            return
+        held = self.book.holding
+        if held is not None and (known is None or known.position.position_id != held.position.position_id):
+            self.bars_held = 0
+            self.watch = live_breakers.filled(self.watch)
+            self._held = True
+        if held != known:
+            self.keep_state(event.ts_ms)
 
     def on_link(self, event: LinkEvent) -> None:
         """Take in that the link was lost or is ready again."""
@@ -172,7 +175,7 @@ class Trader:
         if on and not self.watch.manual:
             self.outbox.append(records.breaker(ts_ms, Reason.HALT_MANUAL, 0))
         self.watch = live_breakers.with_manual(self.watch, on)
-        self._keep_state(ts_ms)
+        self.keep_state(ts_ms)
 
     def on_cash(self, event: CashEvent) -> None:
         """Take in a deposit or withdrawal: the baselines move with it, for it is neither profit nor loss."""
@@ -180,6 +183,7 @@ class Trader:
         if self.state is not None:
             self._guards(breakers.shifted(self.state.breakers, event.delta_minor))
         self.outbox.append(records.note(event.ts_ms, f"cash {event.delta_minor}"))
+        self.keep_state(event.ts_ms)
 
     def absorb(self, bar: HistoryBar) -> None:
         """Let a bar of the broker's history pass through the same update, with orders off."""
@@ -209,6 +213,11 @@ class Trader:
             return self._close(Reason.BREAKER_DAILY, ts_ms)
         return []
 
+    def keep_state(self, ts_ms: int) -> None:
+        """Record what the next start needs."""
+        if self.state is not None:
+            self.outbox.append(records.state(ts_ms, self._kept(self.state)))
+
     # -- time
 
     def _begin(self, ts_ms: int) -> None:
@@ -224,7 +233,7 @@ class Trader:
                 return
             if day_ms <= end_ms:
                 self._guards(step.on_time(self.state.breakers, self.equity_minor, day_ms))
-                self._keep_state(day_ms)
+                self.keep_state(day_ms)
             else:
                 self._bar_closed(self.feed.close())
 
@@ -247,7 +256,7 @@ class Trader:
             balance_minor=account.balance_minor,
             equity_minor=self._curve_minor,
             equity_low_minor=min(self._low_minor, self._curve_minor),
-            kept=self.kept(self.state),
+            kept=self._kept(self.state),
             held=self._held,
             live=self.may_trade,
         )
@@ -319,15 +328,28 @@ class Trader:
         indicators = Indicators() if self.state is None else self.state.indicators
         self.state = State(indicators, guards)
 
-    def _keep_state(self, ts_ms: int) -> None:
-        if self.state is not None:
-            self.outbox.append(records.state(ts_ms, self.kept(self.state)))
+    def _kept(self, state: State) -> records.Kept:
+        self._serial += 1
+        return records.Kept(
+            serial=self._serial,
+            state=state,
+            closes=tuple(self.feed.closes),
+            closed_ms=self.feed.closed_ms,
+            bars_held=self.bars_held,
+            holding=self.book.holding,
+            watch=self.watch,
+            pending=self.pending,
+            mark=self.feed.mark,
+        )
 
     def _on_mark(self, equity_minor: int, ts_ms: int) -> Verdict:
         if self.state is None:
             return Verdict(Reason.NONE, 0, 0)
         guards, verdict = step.on_mark(self.rules.params, self.state.breakers, equity_minor, ts_ms)
         self._tripped(guards, verdict, ts_ms)
+        if verdict.reason != Reason.NONE:
+            self.pending = None  # a flatten drops whatever was decided
+            self.keep_state(ts_ms)
         return verdict
 
     def _on_close(self, closed: Closed) -> None:
@@ -343,7 +365,7 @@ class Trader:
         self.trades.appendleft(closed.trade)
         self.trades_count += 1
         self.wins_count += net_minor > 0
-        self._keep_state(ts_ms)
+        self.keep_state(ts_ms)
 
     def _tripped(self, guards: Breakers, verdict: Verdict, ts_ms: int) -> None:
         self._guards(guards)

@@ -126,7 +126,8 @@ class Book:
     def intend(self, intent: OrderIntent) -> None:
         """Note a request that is about to be journaled and sent."""
         self._forget_old()
-        self._tries[intent.bar_end_ms, intent.kind] = self.tries(intent.bar_end_ms, intent.kind)
+        leg = (intent.bar_end_ms, intent.kind)
+        self._tries[leg] = 1 + self._tries.pop(leg, 0)  # the newest stand last
         self._requests[intent.client_order_id] = self._open[intent.client_order_id] = _Request(intent, Phase.INTENDED)
 
     def happened(self, client_order_id: str, happening: Happening) -> None:
@@ -232,7 +233,7 @@ class Book:
         if target and (fill.price_px - target) * holding.position.side >= 0:
             return int(Reason.TP)
         stop = holding.sl_px if order is None or order.sl_px is None else order.sl_px
-        return int(Reason.SL if stop == holding.sl_first_px or holding.sl_first_px == 0 else Reason.TRAIL)
+        return int(Reason.SL if holding.sl_first_px in (stop, 0) else Reason.TRAIL)
 
     def _copy_levels(self, event: OrderEvent) -> None:
         position, holding = event.position, self.holding

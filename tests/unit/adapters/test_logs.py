@@ -103,9 +103,16 @@ def test_what_stands_beside_a_secret_is_kept() -> None:
     assert redacted({"token": 1, "side": -1}) == {"token": HIDDEN, "side": -1}
 
 
-@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40))
-def test_no_secret_passes_under_a_secret_name(secret: str) -> None:
-    assert secret not in str(redacted({"access_token": secret, "list": [{"password": secret}]}).values())  # type: ignore[attr-defined]
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_nothing_at_all_passes_under_a_secret_name(secret: object) -> None:
+    assert redacted({"access_token": secret, "list": [{"password": secret}]}) == {
+        "access_token": HIDDEN,
+        "list": [{"password": HIDDEN}],
+    }
 
 
 def test_secrets_in_a_traceback_are_hidden_and_there_is_none_without_v() -> None:

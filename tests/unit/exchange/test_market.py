@@ -276,11 +276,14 @@ def test_the_first_tick_after_closed_hours_and_no_other_opens_a_gap(twelve_weeks
     assert max(nights) > 0.005
 
 
-def test_a_market_that_never_closes_has_no_gaps() -> None:
+def test_a_market_that_never_closes_opens_once_and_has_no_gaps() -> None:
     spec = replace(PALM_OIL, session=ALWAYS)
-    _, ticks, _ = walk(start(spec, 2, START_MS + 1), 3_000, spec)
+    minutes = 8 * 24 * 60  # longer than the week that the calendar looks ahead
+    _, ticks, _ = walk(start(spec, 2, START_MS + 1), minutes, spec)
     assert not any(tick.opens_gap for tick in ticks)
-    assert ticks[-1].ts_ms // MINUTE_MS - ticks[0].ts_ms // MINUTE_MS == 2_999
+    assert ticks[-1].ts_ms // MINUTE_MS - ticks[0].ts_ms // MINUTE_MS == minutes - 1
+    wide = [tick.ts_ms for tick in ticks if tick.ask_px - tick.bid_px > spec.core.spread]
+    assert max(wide) - START_MS < 7 * MINUTE_MS
 
 
 def test_prices_lie_on_whole_points_and_the_ask_above_the_bid_by_whole_steps() -> None:
