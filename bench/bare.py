@@ -10,7 +10,7 @@ Prices = NDArray[np.float64]
 
 
 @njit(cache=False)
-def bare_loop(
+def bare_loop(  # noqa: C901 - one loop on purpose: it is the yardstick
     prices: tuple[Prices, Prices, Prices, Prices],
     period: int,
     thresholds: tuple[float, float],

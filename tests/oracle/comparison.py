@@ -32,13 +32,14 @@ EXACT = {
     Entry.TRIP: range(1, len(TRIP_COLUMNS)),
 }
 RISK = TRADE_COLUMNS.index("risk_minor")
-CAPACITY = 4_096
 
 
-def replayed(world: World, *, curve: bool = True) -> tuple[Outcome, Tape]:
-    """Return what the core makes of ``world``."""
-    tape = new_tape(CAPACITY, world.bars.ts_ms.shape[0] if curve else 0)
-    return replay(*world, tape), tape
+def replayed(world: World, *, curve: bool = True, capacity: int = 1_024) -> tuple[Outcome, Tape]:
+    """Return what the core makes of ``world``; the tape must hold it all."""
+    tape = new_tape(capacity, world.bars.ts_ms.shape[0] if curve else 0)
+    outcome = replay(*world, tape)
+    assert outcome.events <= capacity
+    return outcome, tape
 
 
 def events_of(tape: Tape, count: int) -> list[tuple[str, tuple[int, ...]]]:

@@ -45,15 +45,17 @@ class Guards:
                 self.losses = 0
                 self.cooldown_until_ms = bar_end_ms + params.cooldown_ms
 
-    def bar_closed(self, params: Params, equity: int, close_px: int, past_px: int | None, end_ms: int) -> None:
-        """Move the peak, re-arm a halt that is over, pause after a volatility spike."""
+    def bar_closed(self, params: Params, equity: int, close_px: int, past_px: int | None, end_ms: int) -> bool:
+        """Move the peak, re-arm a halt that is over (and return whether), pause after a volatility spike."""
         self.peak_minor = max(self.peak_minor, equity)
-        if self.halted and params.rearm_after_ms > 0 and end_ms - self.halted_ms >= params.rearm_after_ms:
+        over = self.halted and params.rearm_after_ms > 0 and end_ms - self.halted_ms >= params.rearm_after_ms
+        if over:
             self.halted, self.peak_minor = False, equity
         if params.spike_bp > 0 and past_px is not None:
             moved = abs(Fraction(close_px, past_px) - 1)
             if moved >= Fraction(params.spike_bp, 10_000):
                 self.pause_until_ms = end_ms + params.pause_ms
+        return over
 
     def blocked(self, decision_ms: int) -> int:
         """Return the first breaker, in the order of ``Reason``, that blocks an entry; 0 when none does."""

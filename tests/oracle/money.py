@@ -13,8 +13,9 @@ RATE_SCALE = 10**8
 
 def nearest(value: Fraction | int) -> int:
     """Return the integer nearest to ``value``, ties away from zero."""
-    size = math.floor(abs(value) + Fraction(1, 2))
-    return size if value >= 0 else -size
+    top, bottom = value.numerator, value.denominator
+    size = (2 * abs(top) + bottom) // (2 * bottom)
+    return size if top >= 0 else -size
 
 
 def stepped(value: Fraction, step_px: int) -> int:
@@ -24,7 +25,7 @@ def stepped(value: Fraction, step_px: int) -> int:
 
 def exact_money(px_cu: int, rate_e8: int, money_digits: int) -> Fraction:
     """Return ``px x cu`` of quote currency in minor units of the deposit currency."""
-    return Fraction(px_cu, 10**7) * Fraction(rate_e8, RATE_SCALE) * 10**money_digits
+    return Fraction(px_cu * rate_e8 * 10**money_digits, 10**7 * RATE_SCALE)
 
 
 def money(px_cu: int, rate_e8: int, money_digits: int) -> int:

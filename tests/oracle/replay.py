@@ -79,6 +79,7 @@ class Oracle:
         self.params, self.instrument = world.run
         self.bars = [tuple(row) for row in zip(*(column.tolist() for column in world.bars[:6]), strict=True)]
         self.rates: list[int] = world.bars.rate_e8.tolist() or [10**8] * len(self.bars)
+        self.costs = [self.costs_of(opened) for _, _, opened, *_ in self.bars]
         self.balance = world.balance_minor
         offset_ms = self.instrument.day_start_ms
         day_start_ms = (self.bars[0][0] - offset_ms) // DAY_MS * DAY_MS + offset_ms
@@ -90,7 +91,9 @@ class Oracle:
     def timeline(self) -> list[tuple[int, int, int, int]]:
         """Return ``(time, rank, value, number)`` in order; rank: swap 0, roll 1, day 2, bar close 3, tick 4."""
         first_ms, last_ms = self.bars[0][0], self.bars[-1][0] + 3 * TICK_MS
-        line = [(bar[0] + number * TICK_MS, 4, index, number) for index, bar in enumerate(self.bars) for number in range(4)]
+        line = [
+            (bar[0] + number * TICK_MS, 4, index, number) for index, bar in enumerate(self.bars) for number in range(4)
+        ]
         line += [(bar[1], 3, index, 0) for index, bar in enumerate(self.bars[:-1])]
         line += [(ts, 2, ts, 0) for ts in range(self.guards.day_start_ms + DAY_MS, last_ms + 1, DAY_MS)]
         rolls = zip(self.world.rolls.ts_ms.tolist(), self.world.rolls.gap_px.tolist(), strict=True)
@@ -113,14 +116,18 @@ class Oracle:
                 self.on_charge(rank, value)
         return self
 
+    def costs_of(self, open_px: int) -> tuple[int, int]:
+        """Return spread and slippage of the bar that opened at ``open_px``, the same for its four ticks (rule 4)."""
+        instrument = self.instrument
+        spread = money.cost(instrument.spread_kind, instrument.spread, open_px, instrument.step_px)
+        return spread, money.cost(instrument.slippage_kind, instrument.slippage, open_px, instrument.step_px)
+
     def tick_of(self, index: int, number: int) -> Tick:
-        """Return tick ``number`` of bar ``index``; spread and slippage are the bar's."""
+        """Return tick ``number`` of bar ``index``."""
         ts_ms, _, opened, high, low, close = self.bars[index]
         first, second = (high, low) if self.high_first else (low, high)
-        bid, instrument = (opened, first, second, close)[number], self.instrument
-        spread = money.cost(instrument.spread_kind, instrument.spread, opened, instrument.step_px)
-        slippage = money.cost(instrument.slippage_kind, instrument.slippage, opened, instrument.step_px)
-        return Tick(ts_ms + number * TICK_MS, index, number, bid, spread, slippage, self.rates[index])
+        bid = (opened, first, second, close)[number]
+        return Tick(ts_ms + number * TICK_MS, index, number, bid, *self.costs[index], self.rates[index])
 
     # ---- time (rules 46-50)
 
@@ -137,9 +144,7 @@ class Oracle:
         if holding is None:
             return
         if rank == 0:
-            charge = money.swap(
-                self.instrument, holding.side, self.tick.bid_px, holding.volume_cu, rate_e8, value
-            )
+            charge = money.swap(self.instrument, holding.side, self.tick.bid_px, holding.volume_cu, rate_e8, value)
         else:
             charge = money.roll(self.instrument, holding.side, value, holding.volume_cu, rate_e8)
         holding.swap_minor += charge
@@ -304,7 +309,7 @@ class Oracle:
         value = indicators.rsi(self.running)
         self.rsi.append(value if self.running.bars > params.rsi_period else None)
         past = self.bars[index - params.spike_bars][5] if index >= params.spike_bars else None
-        self.guards.bar_closed(params, equity, close, past, end_ms)
+        self.sights["re-armed"] += self.guards.bar_closed(params, equity, close, past, end_ms)
         self.wish = None
         if index + 1 < params.warmup_bars:
             return
@@ -368,4 +373,3 @@ class Oracle:
         levels = (held.sl_px, held.tp_px, held.sl_first_px)
         money_of = (held.swap_minor, held.commission_minor)
         return Position(held.side, held.volume_cu, held.entry_px, *levels, held.entry_ms, 0, *money_of)
-

@@ -88,7 +88,7 @@ def instrument_of(rng: Random, step_px: int, price_px: int, at_ms: int) -> Instr
     lot_cu = volume_step * rng.choice((1, 10, 100))
     commission_kind = rng.randrange(3)
     lot_value = price_px * lot_cu * 10  # a lot's worth in 1e-8 of the quote currency
-    percent_rate = rng.choice((3_250, 10_000, 80_000, 1))  # percent x 10^5
+    percent_rate = rng.choice((3_250, 10_000, 80_000, 200_000, 1))  # percent x 10^5
     commission_rate = percent_rate if commission_kind == 2 else lot_value * percent_rate // 10_000_000 // 100 * 100
     swap_kind = rng.randrange(2)
     swap_scale = price_px * 100 if swap_kind == 0 else 10_000_000  # price x 10^10 x 0.1 %; percent x 10^5 x 100
@@ -149,11 +149,11 @@ def params_of(rng: Random, period_ms: int) -> Params:
         max_bars=rng.choice((0, 0, 1, 2, 6)),
         decision_ttl_ms=rng.choice((0, 0, 0, 1, 2 * period_ms)),
         open_gap_max_bp=rng.choice((0, 0, 20, 300)),
-        risk_fraction=rng.choice((0.005, 0.02, 0.1, 0.3, 2.0)),
+        risk_fraction=rng.choice((0.005, 0.02, 0.1, 0.3, 2.0, 5.0)),
         exposure_max=rng.choice((0.5, 3.0, 50.0)),
         margin_share=rng.choice((0.5, 1.0, 2.0)),
-        daily_loss_bp=rng.choice((0, 30, 150, 500)),
-        drawdown_bp=rng.choice((0, 100, 500, 2_500)),
+        daily_loss_bp=rng.choice((0, 30, 30, 150, 500)),
+        drawdown_bp=rng.choice((0, 0, 100, 500, 2_500)),
         rearm_after_ms=rng.choice((0, 1, 5 * period_ms)),
         losses_max=rng.choice((0, 1, 2, 3)),
         cooldown_ms=rng.choice((1, 3)) * period_ms,

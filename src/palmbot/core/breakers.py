@@ -133,7 +133,7 @@ def bar_closed(
     )
 
 
-@compiled
+@inlined
 def blocked(breakers: Breakers, decision_ms: int) -> int:
     """Return the first reason that forbids an entry decided at ``decision_ms``, or NONE."""
     if breakers.halted == 1:
@@ -159,6 +159,22 @@ def gate(params: Params, breakers: Breakers, decision: Decision, open_px: int, n
     if params.decision_ttl_ms > 0 and now_ms - decision.bar_end_ms > params.decision_ttl_ms:
         return _EXPIRED
     return _NONE
+
+
+@compiled
+def with_peak(breakers: Breakers, peak_minor: int) -> Breakers:
+    """Return ``breakers`` with another peak."""
+    return Breakers(
+        breakers.day_open_minor,
+        breakers.day_start_ms,
+        breakers.day_tripped,
+        peak_minor,
+        breakers.halted,
+        breakers.halted_ms,
+        breakers.losses,
+        breakers.cooldown_until_ms,
+        breakers.pause_until_ms,
+    )
 
 
 @compiled

@@ -15,7 +15,7 @@ from palmbot.core import step as core
 from palmbot.core.compiled import compiled, inlined
 from palmbot.core.indicators import rsi
 from palmbot.core.signals import sentiment_at
-from palmbot.core.skim import skim
+from palmbot.core.skim import Place, skim
 from palmbot.core.tape import Tape, write_refusal, write_trade, write_trips
 from palmbot.core.types import (
     Account,
@@ -27,7 +27,6 @@ from palmbot.core.types import (
     Indicators,
     Instrument,
     Int64Array,
-    Params,
     Position,
     Reason,
     RollArrays,
@@ -46,6 +45,7 @@ from palmbot.core.world import (
     Tally,
     due_after,
     flat,
+    floor_of,
     unopened,
     with_bars,
     with_stop,
@@ -73,19 +73,8 @@ def _equity(run: Run, book: Book, now: Now) -> int:
 
 
 @inlined
-def _floor(params: Params, guards: Breakers, margin_minor: int) -> int:
-    """Return the equity at or below which a loss limit or a stop-out has to be looked at."""
-    floor = margin_minor // 2  # a broker closes when equity falls below half of the margin
-    if guards.day_tripped == 0 and params.daily_loss_bp > 0:
-        floor = max(floor, guards.day_open_minor - params.daily_loss_bp * guards.day_open_minor // 10_000)
-    if guards.halted == 0 and params.drawdown_bp > 0:
-        floor = max(floor, guards.peak_minor - params.drawdown_bp * guards.peak_minor // 10_000)
-    return floor
-
-
-@inlined
 def _with_guards(run: Run, book: Book, guards: Breakers) -> Book:
-    floor = _floor(run.params, guards, book.opening.margin_minor)
+    floor = floor_of(run.params, guards, guards.peak_minor, book.opening.margin_minor)
     return Book(guards, book.position, book.opening, book.tally, floor)
 
 
@@ -97,8 +86,16 @@ def _with_position(book: Book, position: Position) -> Book:
 @inlined
 def _with_refusal(book: Book, events: Int64Array, decision: Decision, reason: int) -> Book:
     tally = book.tally
-    row = write_refusal(events, tally.events, decision, reason)
-    after = Tally(tally.balance_minor, row, tally.trades, tally.refusals + 1, tally.trips, tally.stopped_out_ms)
+    row = write_refusal(events, tally.events, (decision.bar_end_ms, decision.signal, reason))
+    return _with_refusals(book, row)
+
+
+@inlined
+def _with_refusals(book: Book, row: int) -> Book:
+    """Return ``book`` after refusals up to ``row`` of the tape."""
+    tally = book.tally
+    refusals = tally.refusals + row - tally.events
+    after = Tally(tally.balance_minor, row, tally.trades, refusals, tally.trips, tally.stopped_out_ms)
     return Book(book.guards, book.position, book.opening, after, book.floor_minor)
 
 
@@ -161,7 +158,7 @@ def _close(run: Run, book: Book, now: Now, events: Int64Array, price_px: int, re
     tripped = write_trips(events, written, verdict, now.ts_ms)
     trips = tally.trips + tripped - written
     after = Tally(balance, tripped, tally.trades + 1, tally.refusals, trips, tally.stopped_out_ms)
-    return Book(guards, flat(), unopened(), after, _floor(run.params, guards, 0))
+    return Book(guards, flat(), unopened(), after, floor_of(run.params, guards, guards.peak_minor, 0))
 
 
 @inlined
@@ -194,7 +191,9 @@ def _enter(run: Run, book: Book, now: Now, events: Int64Array, decision: Decisio
     sl_px, tp_px = price - side * decision.sl_px, price + side * decision.tp_px
     position = Position(side, volume, price, sl_px, tp_px, sl_px, now.ts_ms, 0, 0, commission)
     opening = Opening(decision.risk_minor, index, now.spread_px, now.slippage_px, margin)
-    return Book(book.guards, position, opening, book.tally, _floor(run.params, book.guards, margin))
+    return Book(
+        book.guards, position, opening, book.tally, floor_of(run.params, book.guards, book.guards.peak_minor, margin)
+    )
 
 
 @inlined
@@ -289,14 +288,24 @@ def replay(
     row = _row(bars, 0, run.params.spike_bars)
     now = _now_at(run.instrument, row, 0, 0)
     running, guards = core.initial(run.instrument, balance_minor, now.ts_ms)
-    book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0, 0), _floor(run.params, guards, 0))
+    book = Book(
+        guards,
+        flat(),
+        unopened(),
+        Tally(balance_minor, 0, 0, 0, 0, 0),
+        floor_of(run.params, guards, guards.peak_minor, 0),
+    )
     first_day_ms = guards.day_start_ms + DAY_MS
     due = due_after(fills.first_swap_ms(run.instrument, now.ts_ms), first_day_ms, rolls, 0)
     pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0)
     index = min(0, count)  # a plain 0 would be typed as a literal, and skim compiled twice
     while index < count:
         if index > 0 and not record:
-            index, running = skim(run, book, bars, due.next_ms, index, running)
+            place = Place(due.next_ms, index, running)
+            index, running, written, peak_minor = skim(run, book, bars, rows, tape.events, place)
+            book = _with_refusals(book, written)
+            if peak_minor != book.guards.peak_minor:
+                book = _with_guards(run, book, breakers.with_peak(book.guards, peak_minor))
         if index > 0:
             row = _row(bars, index - 1, run.params.spike_bars)
             now = _now_at(run.instrument, row, 3, 0)

@@ -46,7 +46,7 @@ def rsi_side(params: Params, indicators: Indicators) -> int:
     return side
 
 
-@compiled
+@inlined
 def sentiment_veto(params: Params, side: int, sentiment: Sentiment, decision_ms: int) -> int:
     """Return why sentiment does not support ``side`` at ``decision_ms``, or 0 when it does."""
     if sentiment.known_ms < 0:
@@ -58,7 +58,7 @@ def sentiment_veto(params: Params, side: int, sentiment: Sentiment, decision_ms:
     return 0 if sentiment.score < params.sentiment_short else _WEAK
 
 
-@compiled
+@inlined
 def entry(params: Params, indicators: Indicators, sentiment: Sentiment, decision_ms: int) -> tuple[int, int]:
     """Return ``(side, reason)``: ENTRY_LONG or ENTRY_SHORT, NO_SIGNAL, or the sentiment's veto."""
     side = rsi_side(params, indicators)

@@ -7,38 +7,61 @@ returns the first round that is not dull, with the indicators before it; that ro
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from palmbot.core import breakers, signals
 from palmbot.core import step as core
 from palmbot.core.compiled import compiled, inlined
-from palmbot.core.fills import spread_px
+from palmbot.core.fills import floating_minor, spread_px
 from palmbot.core.indicators import periods_of, update
-from palmbot.core.types import BarArrays, Indicators
-from palmbot.core.world import Book, Run
+from palmbot.core.tape import write_refusal
+from palmbot.core.types import BarArrays, Indicators, Int64Array, Sentiment, SentimentArrays
+from palmbot.core.world import Book, Run, floor_of
+from palmbot.units import RATE_ONE_E8
 
 _LAST_TICK_MS = 45_000
 
 
+class Place(NamedTuple):
+    """Where skimming begins: when time brings something, the round (at least 1), the indicators before it."""
+
+    due_ms: int
+    at: int
+    running: Indicators
+
+
 @inlined
 def _skim_flat(
-    run: Run, book: Book, bars: BarArrays, due_ms: int, index: int, running: Indicators
-) -> tuple[int, Indicators]:
-    """Skip dull rounds from ``index`` on while there is no position and nothing pending."""
+    run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, events: Int64Array, place: Place
+) -> tuple[int, Indicators, int]:
+    """Skip dull rounds while there is no position and nothing pending; refused signals go to ``events`` in passing."""
     params, guards = run.params, book.guards
-    ts, high, low, close = bars.ts_ms, bars.high_px, bars.low_px, bars.close_px
+    ts, end, high, low, close = bars.ts_ms, bars.end_ms, bars.high_px, bars.low_px, bars.close_px
+    known, score, count = rows.known_ms, rows.score, rows.known_ms.shape[0]
     periods, back = periods_of(params), params.spike_bars + 1
+    running, row = place.running, book.tally.events
     if book.tally.balance_minor > guards.peak_minor or (guards.halted == 1 and params.rearm_after_ms > 0):
-        return index, running
-    for at in range(index, ts.shape[0]):
-        if due_ms <= ts[at] + _LAST_TICK_MS:
-            return at, running
+        return place.at, running, row
+    newest = np.searchsorted(known, end[place.at - 1], side="right") - 1
+    for at in range(place.at, ts.shape[0]):
         before = at - 1
+        if place.due_ms <= ts[at] + _LAST_TICK_MS:
+            return at, running, row
         if at >= back and breakers.spikes(params, close[before], close[at - back]):
-            return at, running
+            return at, running, row
         moved = update(running, high[before], low[before], close[before], periods)
         if moved.bars >= params.warmup_bars and signals.rsi_side(params, moved) != 0:
-            return at, running
+            while newest + 1 < count and known[newest + 1] <= end[before]:
+                newest += 1
+            sentiment = Sentiment(0.0, -1) if newest < 0 else Sentiment(score[newest], known[newest])
+            side, reason = core.wanted(params, guards, moved, sentiment, end[before])
+            if reason >= core.ENTRY:
+                return at, running, row
+            row = write_refusal(events, row, (end[before], side, reason))
         running = moved
-    return ts.shape[0], running
+    return ts.shape[0], running, row
 
 
 @inlined
@@ -51,56 +74,62 @@ def _mark_at_equity(run: Run, book: Book, equity_minor: int) -> int:
 
 
 @inlined
-def _skim_held(
-    run: Run, book: Book, bars: BarArrays, due_ms: int, index: int, running: Indicators
-) -> tuple[int, Indicators]:
-    """Skip dull rounds from ``index`` on while a position is open and nothing is pending.
+def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> tuple[int, Indicators, int]:
+    """Skip dull rounds while a position is open and nothing is pending; the peak moves in passing.
 
     Equity is monotonic in the mark, so the loss limits and the peak become two prices, kept one step on the safe side.
     """
     params, instrument, position, guards = run.params, run.instrument, book.position, book.guards
     ts, high, low, close = bars.ts_ms, bars.high_px, bars.low_px, bars.close_px
+    running, peak_minor = place.running, guards.peak_minor
     if bars.rate_e8.shape[0] > 0 or (guards.halted == 1 and params.rearm_after_ms > 0):
-        return index, running
-    side, back = position.side, params.spike_bars + 1
-    periods = periods_of(params)
+        return place.at, running, peak_minor
+    side, periods, back = position.side, periods_of(params), params.spike_bars + 1
     slack = 2 * instrument.step_px
     stop = max(side * position.sl_px, side * _mark_at_equity(run, book, book.floor_minor) + slack)
     target = side * position.tp_px
-    peak = side * _mark_at_equity(run, book, guards.peak_minor) - slack
-    spread = 0 if side > 0 else spread_px(instrument, bars.open_px[index - 1])
-    for at in range(index, ts.shape[0]):
-        if due_ms <= ts[at] + _LAST_TICK_MS:
-            return at, running
+    peak = side * _mark_at_equity(run, book, peak_minor) - slack
+    spread = 0 if side > 0 else spread_px(instrument, bars.open_px[place.at - 1])
+    for at in range(place.at, ts.shape[0]):
+        if place.due_ms <= ts[at] + _LAST_TICK_MS:
+            return at, running, peak_minor
         before = at - 1
         if side * (close[before] + spread) >= peak:
-            return at, running
+            floating = floating_minor(instrument, position, close[before], spread, RATE_ONE_E8)
+            peak_minor = max(peak_minor, book.tally.balance_minor + floating)
+            floor = floor_of(params, guards, peak_minor, book.opening.margin_minor)
+            stop = max(side * position.sl_px, side * _mark_at_equity(run, book, floor) + slack)
+            peak = side * _mark_at_equity(run, book, peak_minor) - slack
         if at >= back and breakers.spikes(params, close[before], close[at - back]):
-            return at, running
+            return at, running, peak_minor
         moved = update(running, high[before], low[before], close[before], periods)
         if core.acts(params, instrument, moved, position, (close[before], spread), at - book.opening.bar_index):
-            return at, running
+            return at, running, peak_minor
         if side < 0:
             spread = spread_px(instrument, bars.open_px[at])
         adverse, other = (low[at], high[at]) if side > 0 else (high[at] + spread, low[at] + spread)
         if side * adverse <= stop or side * other >= target:
-            return at, running
+            return at, running, peak_minor
         running = moved
-    return ts.shape[0], running
+    return ts.shape[0], running, peak_minor
 
 
 @compiled
-def skim(run: Run, book: Book, bars: BarArrays, due_ms: int, index: int, running: Indicators) -> tuple[int, Indicators]:
-    """Return the first round from ``index`` on that is not dull, and the indicators before it.
+def skim(
+    run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, events: Int64Array, place: Place
+) -> tuple[int, Indicators, int, int]:
+    """Return the first round from ``place`` on that is not dull, the indicators before it, next row and equity peak.
 
     Args:
         run: parameters and instrument.
-        book: as after the round before ``index``, with nothing pending.
+        book: as after the round before, with nothing pending.
         bars: the series.
-        due_ms: when time brings something next.
-        index: round to begin with, at least 1.
-        running: indicators before the close of bar ``index - 1``.
+        rows: sentiment.
+        events: of the tape; refused signals are written.
+        place: where to begin.
     """
     if book.position.side == 0:
-        return _skim_flat(run, book, bars, due_ms, index, running)
-    return _skim_held(run, book, bars, due_ms, index, running)
+        at, running, row = _skim_flat(run, book, bars, rows, events, place)
+        return at, running, row, book.guards.peak_minor
+    at, running, peak_minor = _skim_held(run, book, bars, place)
+    return at, running, book.tally.events, peak_minor

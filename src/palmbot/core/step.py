@@ -40,7 +40,7 @@ _HOLDING = int(Reason.HOLDING)
 _TRAIL = int(Reason.TRAIL)
 _TIME = int(Reason.TIME)
 _SIGNAL = int(Reason.SIGNAL)
-_ENTRY_LONG = int(Reason.ENTRY_LONG)
+ENTRY = int(Reason.ENTRY_LONG)  # the reasons of an entry begin here
 
 
 @compiled
@@ -118,6 +118,20 @@ def _manage(params: Params, instrument: Instrument, running: Indicators, bar: Ba
 
 
 @inlined
+def wanted(
+    params: Params, guards: Breakers, running: Indicators, sentiment: Sentiment, bar_end_ms: int
+) -> tuple[int, int]:
+    """Return ``(side, reason)`` of a flat account: an entry (reason >= ENTRY), or why the signal comes to nothing."""
+    side, reason = signals.entry(params, running, sentiment, bar_end_ms)
+    if reason < ENTRY:  # no signal, or one that sentiment vetoes
+        return side, reason
+    block = breakers.blocked(guards, bar_end_ms)
+    if block != _OK:
+        return side, block
+    return side, reason
+
+
+@inlined
 def acts(
     params: Params, instrument: Instrument, running: Indicators, position: Position, close: tuple[int, int], held: int
 ) -> bool:
@@ -170,10 +184,7 @@ def step(
         return after, _hold(_WARMING_UP, bar, 0)
     if account.position.side != 0:
         return after, _manage(params, instrument, running, bar, account.position)
-    side, reason = signals.entry(params, running, sentiment, bar.end_ms)
-    if reason < _ENTRY_LONG:  # no signal, or one that sentiment vetoes
+    side, reason = wanted(params, guards, running, sentiment, bar.end_ms)
+    if reason < ENTRY:
         return after, _hold(reason, bar, side)
-    block = breakers.blocked(guards, bar.end_ms)
-    if block != _OK:
-        return after, _hold(block, bar, side)
     return after, _enter(params, instrument, running.atr, bar, account.equity_minor, (side, reason))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from palmbot.core.compiled import inlined
-from palmbot.core.types import Decision, Float64Array, Int64Array, Reason, Verdict
+from palmbot.core.types import Float64Array, Int64Array, Reason, Verdict
 
 
 class Entry(IntEnum):
@@ -84,13 +84,11 @@ def write_trade(events: Int64Array, row: int, values: tuple[int, ...]) -> int:
 
 
 @inlined
-def write_refusal(events: Int64Array, row: int, decision: Decision, reason: int) -> int:
-    """Write that the signal of ``decision`` came to nothing; return the next row."""
+def write_refusal(events: Int64Array, row: int, values: tuple[int, int, int]) -> int:
+    """Write that a signal came to nothing: ``values`` in the order of REFUSAL_COLUMNS; return the next row."""
     if row < events.shape[0]:
         events[row, 0] = _REFUSAL
-        events[row, 1] = decision.bar_end_ms
-        events[row, 2] = decision.signal
-        events[row, 3] = reason
+        events[row, 1], events[row, 2], events[row, 3] = values
     return row + 1
 
 

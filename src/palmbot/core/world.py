@@ -105,6 +105,17 @@ def due_after(swap_ms: int, day_ms: int, rolls: RollArrays, roll_index: int) -> 
 
 
 @inlined
+def floor_of(params: Params, guards: Breakers, peak_minor: int, margin_minor: int) -> int:
+    """Return the equity at or below which a loss limit or a stop-out has to be looked at, the peak given."""
+    floor = margin_minor // 2  # a broker closes when equity falls below half of the margin
+    if guards.day_tripped == 0 and params.daily_loss_bp > 0:
+        floor = max(floor, guards.day_open_minor - params.daily_loss_bp * guards.day_open_minor // 10_000)
+    if guards.halted == 0 and params.drawdown_bp > 0:
+        floor = max(floor, peak_minor - params.drawdown_bp * peak_minor // 10_000)
+    return floor
+
+
+@inlined
 def unopened() -> Opening:
     """Return the opening of no position."""
     return Opening(0, 0, 0, 0, 0)

@@ -7,19 +7,21 @@ the journal cannot be written nothing new is entered: closes still go out, then 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from palmbot.errors import HaltError
+from palmbot.errors import HaltError, OutcomeUnknownError
 from palmbot.live import startup
 from palmbot.live.inbox import Inbox
 from palmbot.live.trader import Trader
-from palmbot.model import CashEvent, IntentKind, JournalEvent, OrderEvent, OrderIntent, Quote
+from palmbot.model import BrokerEvent, CashEvent, IntentKind, JournalEvent, OrderEvent, OrderIntent, Quote
 from palmbot.orders.lifecycle import Happening
 from palmbot.orders.records import event_of_intent
 from palmbot.ports import Clock, Journal, Pacer, Quotes, Trading
 
 PROTECTION_WAIT_MS = 2_000  # for the server's protective order after a fill
 ANSWER_WAIT_MS = 10_000  # for the final answer to a request
+PARKED_WAIT_MS = 30_000  # until the next look for an order whose outcome stays unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,16 @@ class Runner:
         self._wires = wires
         self._about = about  # body of the run_started record
         self._unflushed = False
-        self._waits_since_ms: int | None = None
+        self._awaited: tuple[object, ...] = ()
+        self._waits_since_ms = 0  # for what is awaited, on the machine clock
         self._quoted_ms: int | None = None
+        self._stops_by_ms = 0  # when told to stop: until then what is not answered is waited for
 
     def stop(self, reason: str) -> None:
-        """Ask the loop to end after the event it is at. Safe to call from a signal handler of the loop."""
-        self.stop_reason = self.stop_reason or reason
+        """Ask the loop to end when it has heard what has happened so far. Safe in a signal handler of the loop."""
+        if not self.stop_reason:
+            self.stop_reason = reason
+            self._stops_by_ms = self._wires.clock.monotonic_ms() + ANSWER_WAIT_MS
         self.inbox.wake()
 
     async def run(self, on_started: Callable[[], None] | None = None) -> None:
@@ -61,52 +67,54 @@ class Runner:
         """
         self.started_seq = await startup.recover(self.trader, self._wires, self._about)
         self.start_balance_minor = self.trader.book.balance_minor
-        await self._send(self.trader.owed(self._clock_ms()))
+        await self._take(self.trader.owed(self._clock_ms()))
         if on_started is not None:
             on_started()
         await self._wires.quotes.subscribe(self.trader.book.owner.symbol)
-        while not self.stop_reason:
+        while not self._is_over():
             if self.inbox.is_empty and self._is_idle():
                 await self._flush()
-                if self.inbox.is_empty:
+                if self.inbox.is_empty and not self.stop_reason:
                     self._wires.pacer.idle()
             event = await self.inbox.get(self._patience_s())
-            if event is None:
-                await self._look_if_overdue()
-            elif isinstance(event, Quote):
-                await self._take(self.trader.on_quote(event, self._silence_ms()))
-            elif isinstance(event, OrderEvent):
-                self.trader.on_order_event(event)
-                await self._take([])
-                self._unflushed = True
-            elif isinstance(event, CashEvent):
-                self.trader.on_cash(event)
-            elif event.ended:
-                self.stop_reason = "end of data"
-            else:
-                self.trader.on_link(event)
+            await self._take([] if event is None else self._heard(event))
+            await self._look_if_overdue()
         await self._finish()
 
-    async def _take(self, requests: list[OrderIntent]) -> None:
-        """Hand the trader's records to the journal, then send its requests."""
-        outbox = self.trader.outbox
-        if outbox:
-            self._wires.journal.defer(tuple(outbox))
-            outbox.clear()
-        await self._send(requests)
-
-    async def _send(self, requests: list[OrderIntent]) -> None:
-        for intent in requests:
-            failure = await self._journaled(intent)
-            if failure is not None and intent.kind is IntentKind.ENTER:
-                raise failure
-            book = self.trader.book
-            book.intend(intent)
-            book.happened(intent.client_order_id, Happening.SUBMIT)
-            await self._wires.trading.submit(intent)
+    def _heard(self, event: BrokerEvent) -> list[OrderIntent]:
+        """Let the trader take in ``event``; return its requests."""
+        if isinstance(event, Quote):
+            return self.trader.on_quote(event, self._silence_ms())
+        if isinstance(event, OrderEvent):
             self._unflushed = True
-            if failure is not None:  # what reduces risk needs no journal; then the run ends
-                raise failure
+            self.trader.on_order_event(event)
+        elif isinstance(event, CashEvent):
+            self.trader.on_cash(event)
+        elif event.ended:
+            self.stop("end of data")
+        else:
+            self.trader.on_link(event)
+        return []
+
+    async def _take(self, requests: list[OrderIntent]) -> None:
+        """Hand the trader's records to the journal, then send its requests.
+
+        Raises:
+            HaltError: the journal cannot be written. What reduces risk needs none and was sent; then the run ends.
+        """
+        failure: HaltError | None = None
+        records, self.trader.outbox = tuple(self.trader.outbox), []
+        try:
+            if records:
+                self._wires.journal.defer(records)
+        except HaltError as broken:
+            failure = broken
+        for intent in requests:
+            failure = await self._journaled(intent) or failure
+            if failure is None or intent.kind is not IntentKind.ENTER:
+                await self._submit(intent)
+        if failure is not None:
+            raise failure
 
     async def _journaled(self, intent: OrderIntent) -> HaltError | None:
         try:
@@ -114,6 +122,20 @@ class Runner:
         except HaltError as failure:
             return failure
         return None
+
+    async def _submit(self, intent: OrderIntent) -> None:
+        book = self.trader.book
+        book.intend(intent)
+        book.happened(intent.client_order_id, Happening.SUBMIT)
+        self._unflushed = True
+        with suppress(OutcomeUnknownError):  # the same as silence: a look will tell
+            await self._wires.trading.submit(intent)
+
+    def _is_over(self) -> bool:
+        """Return whether to end: told to, and everything was heard that happened until now."""
+        if not self.stop_reason or not self.inbox.is_empty:
+            return False
+        return self._is_idle() or self._wires.clock.monotonic_ms() >= self._stops_by_ms
 
     def _is_idle(self) -> bool:
         return self.trader.book.is_settled or self.trader.parked
@@ -127,13 +149,25 @@ class Runner:
 
     def _patience_s(self) -> float | None:
         """Return how long to wait for the next event before looking at the broker; None = as long as it takes."""
-        if self._is_idle():
-            self._waits_since_ms = None
+        left_ms = self._left_ms()
+        if left_ms is None:
             return None
+        if self.stop_reason:
+            left_ms = min(left_ms, self._stops_by_ms - self._wires.clock.monotonic_ms())
+        return max(0.001, left_ms / 1_000)
+
+    def _left_ms(self) -> int | None:
+        """Return how long to be patient with what is awaited, counted anew when that changes; None = for nothing."""
+        book = self.trader.book
+        if book.is_settled:
+            self._awaited = ()
+            return None
+        bare = None if book.holding is None or book.holding.is_protected else book.holding.position.position_id
+        awaited = (*(each.client_order_id for each in book.in_flight), bare)
         now_ms = self._wires.clock.monotonic_ms()
-        if self._waits_since_ms is None:
-            self._waits_since_ms = now_ms
-        return max(0.001, (self._waits_since_ms + self._limit_ms() - now_ms) / 1_000)
+        if awaited != self._awaited:
+            self._awaited, self._waits_since_ms = awaited, now_ms
+        return self._waits_since_ms + self._limit_ms() - now_ms
 
     def _silence_ms(self) -> int:
         """Return the machine time since the last quote."""
@@ -141,21 +175,25 @@ class Runner:
         return 0 if before_ms is None else self._quoted_ms - before_ms
 
     def _limit_ms(self) -> int:
+        if self.trader.parked:
+            return PARKED_WAIT_MS
         return ANSWER_WAIT_MS if self.trader.book.in_flight else PROTECTION_WAIT_MS
 
     async def _look_if_overdue(self) -> None:
         """After silence ask the broker; settle what its answer proves and never send an entry again."""
-        since_ms, now_ms = self._waits_since_ms, self._wires.clock.monotonic_ms()
-        if since_ms is None or now_ms < since_ms + self._limit_ms():
+        left_ms = self._left_ms()
+        if left_ms is None or left_ms > 0:
             return
-        self._waits_since_ms = None
-        await self._send(await startup.look(self.trader, self._wires, self._clock_ms()))
+        self._awaited = ()
+        self._unflushed = True
+        await self._take(await startup.look(self.trader, self._wires, self._clock_ms()))
 
     def _clock_ms(self) -> int:
         mark = self.trader.feed.mark
         return 0 if mark is None else mark.ts_ms
 
     async def _finish(self) -> None:
+        self.trader.keep_state(self._clock_ms())
         equity, low, held = self.trader.last_curve()
         forming = self.trader.feed.forming
         body = {

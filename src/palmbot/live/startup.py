@@ -45,11 +45,10 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
         trader.restore(records.kept_of(newest))
     if trader.pending is not None and trader.pending.bar_end_ms in _entered_bars(intents):
         trader.pending = None  # it may have been sent
-    known = trader.book.holding
     account = await wires.trading.account()
     if not account.hedged:
         raise RefusedError("ACCOUNT_NETTED", "Use a hedged account.", account_id=account.account_id)
-    missed = await _missed_closes(trader, known, account, wires)
+    missed = await _missed_closes(trader, account, wires)
     if not missed:
         _adopt(trader, account, intents)
     now_ms = 0 if newest is None else newest.ts_ms
@@ -74,26 +73,31 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     for intent in unanswered:
         book.happened(intent.client_order_id, Happening.LOSE)
     account = await wires.trading.account()
-    for event in await _missed_closes(trader, known, account, wires):
+    for event in await _missed_closes(trader, account, wires):
         trader.on_order_event(event)
-    own = book.adopt(account, _intents(wires))
-    for intent in book.in_flight:
-        happening = _found(intent, own)
-        if happening is not None:
-            book.happened(intent.client_order_id, happening)
+    if book.holding is None or _is_there(book.holding, account):  # else it is gone, and its deals are not listed yet
+        own = book.adopt(account, _intents(wires))
+        for intent in book.in_flight:
+            happening = _found(intent, own)
+            if happening is not None:
+                book.happened(intent.client_order_id, happening)
     trader.parked = bool(book.in_flight)
     trader.outbox.append(
         records.note(now_ms, f"looked: {len(unanswered)} unanswered, {len(book.in_flight)} still open")
     )
     holding = book.holding
-    if holding is None or known is None:
+    if holding is None or known is None or trader.parked:
         return []
-    refused = [each for each in unanswered if each.kind is IntentKind.CLOSE]
-    if refused:
-        return trader.close(refused[-1].reason, now_ms)
+    closes = [each for each in unanswered if each.kind is IntentKind.CLOSE]
+    if closes:
+        return trader.close(closes[-1].reason, now_ms)
     if holding.is_protected:
         return []
     return trader.amend((holding.sl_wanted_px, holding.tp_wanted_px), holding.reason, now_ms)
+
+
+def _is_there(holding: Holding, account: AccountSnapshot) -> bool:
+    return holding.position.position_id in [each.position_id for each in account.positions if each.volume_cu > 0]
 
 
 def _found(intent: OrderIntent, own: Sequence[BrokerPosition]) -> Happening | None:
@@ -127,31 +131,29 @@ def _entered_bars(intents: Mapping[str, OrderIntent]) -> set[int]:
     return {each.bar_end_ms for each in intents.values() if each.kind is IntentKind.ENTER}
 
 
-async def _missed_closes(
-    trader: Trader, known: Holding | None, account: AccountSnapshot, wires: Wires
-) -> list[OrderEvent]:
-    """Return what closed a position, or a part of it, since it was ``known``, as the events that were not heard.
+async def _missed_closes(trader: Trader, account: AccountSnapshot, wires: Wires) -> list[OrderEvent]:
+    """Return what closed the held position, or a part of it, without being counted: as the events that were not heard.
 
-    Deals carry neither label nor reason. One of the protective order tells itself by its order id; another may be the
-    close that this bot asked for last.
+    Deals carry neither label nor reason. One of the protective order tells itself by its order id; any other may be
+    the close that this bot asked for last.
     """
+    known = trader.book.holding
     if known is None:
         return []
     number = known.position.position_id
-    left_cu = sum(each.volume_cu for each in account.positions if each.position_id == number)
-    if left_cu == known.position.volume_cu:
-        return []
-    fills = [each for each in await wires.trading.deals(number) if each.close is not None]
     asked = [each for each in _intents(wires).values() if each.kind is IntentKind.CLOSE and each.position_id == number]
+    left_cu = sum(each.volume_cu for each in account.positions if each.position_id == number)
     events: list[OrderEvent] = []
-    for fill in reversed(fills):
-        guarded = fill.order_id == known.protection_id
-        request_id = "" if guarded or not asked else asked[-1].client_order_id
-        if request_id:
+    for fill in reversed(await wires.trading.deals(number)):
+        if fill.close is None or trader.book.has_counted(fill.deal_id):
+            continue
+        request_id = ""
+        if asked and fill.order_id != known.protection_id:
             trader.book.recall(asked[-1])
+            request_id = asked[-1].client_order_id
         after = replace(known.position, volume_cu=left_cu)
         events.append(OrderEvent(Execution.FILLED, fill.ts_ms, None, after, fill, request_id=request_id))
-        left_cu += fill.volume_cu
+        left_cu += fill.close.closed_cu
     return events[::-1]
 
 

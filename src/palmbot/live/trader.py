@@ -132,7 +132,7 @@ class Trader:
             self._held = True
             verdict = self._on_mark(equity, quote.ts_ms)
             if verdict.reason != Reason.NONE:
-                return self._close(verdict.reason, quote.ts_ms)
+                return self.close(verdict.reason, quote.ts_ms)
         if is_first and (owed := self.owed(quote.ts_ms)):  # a flatten that was refused is asked for again
             return owed
         if not is_first or self.pending is None:
@@ -146,6 +146,7 @@ class Trader:
         self._advance(event.ts_ms - 1 if event.execution is Execution.SWAP else event.ts_ms)
         refused, known = self.book.refusal(event), self.book.holding
         closed = self.book.apply(event)
+        self.parked = self.parked and bool(self.book.in_flight)  # the answer was only late
         self.outbox.append(records.order_event(event, closed.trade.exit_reason if closed is not None else 0))
         if refused is not None and refused[0].kind is IntentKind.ENTER:
             intent, reason = refused
@@ -208,9 +209,9 @@ class Trader:
             return []
         guards = self.state.breakers
         if guards.halted == 1:
-            return self._close(Reason.BREAKER_DRAWDOWN, ts_ms)
+            return self.close(Reason.BREAKER_DRAWDOWN, ts_ms)
         if guards.day_tripped == 1:
-            return self._close(Reason.BREAKER_DAILY, ts_ms)
+            return self.close(Reason.BREAKER_DAILY, ts_ms)
         return []
 
     def keep_state(self, ts_ms: int) -> None:
@@ -279,10 +280,10 @@ class Trader:
         if holding is None:  # the protective order or a breaker was first
             return []
         if decision.action == Action.EXIT:
-            return self._close(decision.reason, ts_ms)
+            return self.close(decision.reason, ts_ms)
         side = holding.position.side
         if (fills.mark_px(side, mark.bid_px, mark.spread_px) - decision.sl_px) * side <= 0:
-            return self._close(Reason.TRAIL, ts_ms)  # the open is already through the new stop
+            return self.close(Reason.TRAIL, ts_ms)  # the open is already through the new stop
         return self.amend((decision.sl_px, decision.tp_px), Reason.TRAIL, ts_ms)
 
     def _enter(self, decision: Decision, mark: Mark, silence_ms: int) -> list[OrderIntent]:
@@ -300,7 +301,7 @@ class Trader:
             return []
         return [plan.entry(self.book.owner, decision, ts_ms, self.book.tries(decision.bar_end_ms, IntentKind.ENTER))]
 
-    def _close(self, reason: int, ts_ms: int) -> list[OrderIntent]:
+    def close(self, reason: int, ts_ms: int) -> list[OrderIntent]:
         """Return the request that closes the position; none while another close is in flight."""
         holding = self.book.holding
         if holding is None or any(each.kind is IntentKind.CLOSE for each in self.book.in_flight):

@@ -6,6 +6,7 @@ counts once however often it is reported.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from palmbot.core.types import Position, Reason
@@ -130,11 +131,21 @@ class Book:
         self._tries[leg] = 1 + self._tries.pop(leg, 0)  # the newest stand last
         self._requests[intent.client_order_id] = self._open[intent.client_order_id] = _Request(intent, Phase.INTENDED)
 
+    def recall(self, intent: OrderIntent) -> None:
+        """Note a request that was sent, also one of an earlier run, of which the end was not heard."""
+        if intent.client_order_id not in self._requests:
+            self.intend(intent)
+            self.happened(intent.client_order_id, Happening.SUBMIT)
+
+    def has_counted(self, deal_id: int) -> bool:
+        """Return whether a deal was taken in before."""
+        return deal_id in self._deals
+
     def happened(self, client_order_id: str, happening: Happening) -> None:
         """Move a request on."""
         self._step(self._requests[client_order_id], happening)
 
-    def adopt(self, account: AccountSnapshot, intents: dict[str, OrderIntent]) -> tuple[BrokerPosition, ...]:
+    def adopt(self, account: AccountSnapshot, intents: Mapping[str, OrderIntent]) -> tuple[BrokerPosition, ...]:
         """Take over from the broker what is this bot's own; return all own positions (more than one is a divergence).
 
         Args:

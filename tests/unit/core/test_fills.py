@@ -244,9 +244,7 @@ NOT_TOUCHED = (Reason.NONE, 0)
         (SELL, 700, True, (Reason.TP, 730)),
     ],
 )
-def test_a_protective_order_fills_at(
-    position: Position, bid_px: int, is_jump: bool, filled: tuple[int, int]
-) -> None:
+def test_a_protective_order_fills_at(position: Position, bid_px: int, is_jump: bool, filled: tuple[int, int]) -> None:
     assert fills.protective_fill(position, bid_px, 30, 5, is_jump) == filled
 
 

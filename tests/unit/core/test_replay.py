@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from palmbot.core.types import Reason
+from palmbot.core.types import Params, Reason
 from palmbot.units import HOUR_MS, PX
 from tests.unit.core.scenes import (
     ALWAYS_LONG,
@@ -58,7 +58,7 @@ def test_levels_are_touched_exactly_or_not_at_all() -> None:
 
 
 @pytest.mark.parametrize(("params", "exit_px"), [(ALWAYS_LONG, 982), (ALWAYS_SHORT, 1_020)])
-def test_a_bar_that_holds_stop_and_target_is_a_stop(params: type(ALWAYS_LONG), exit_px: int) -> None:  # type: ignore[valid-type]
+def test_a_bar_that_holds_stop_and_target_is_a_stop(params: Params, exit_px: int) -> None:
     assert play(hourly([QUIET, (1_000, 1_050, 950, 1_000)]), params).exits == [(Reason.SL, at(1, 1), exit_px)]
 
 
@@ -147,9 +147,9 @@ def test_an_open_gap_drops_the_entry_and_names_the_decision() -> None:
 
 def test_too_little_margin_at_the_fill_is_a_refusal() -> None:
     # 10 units at 1 003 hold 10 030.00 at leverage 1
-    assert play(hourly([QUIET, QUIET]), ALWAYS_LONG._replace(margin_share=1.0), balance=1_003_000).trades == []
-    held = play(hourly([QUIET, QUIET]), ALWAYS_LONG._replace(margin_share=1.0), balance=1_003_000)
-    short = play(hourly([QUIET, QUIET]), ALWAYS_LONG._replace(margin_share=1.0), balance=1_002_999)
+    whole = ALWAYS_LONG._replace(margin_share=1.0)
+    held = play(hourly([QUIET, QUIET]), whole, balance=1_003_000)
+    short = play(hourly([QUIET, QUIET]), whole, balance=1_002_999)
     assert held.outcome.position.side == 1
     assert short.outcome.position.side == 0
     assert [refusal["reason"] for refusal in short.refusals] == [Reason.NOT_ENOUGH_MONEY]
@@ -238,8 +238,8 @@ def test_the_peak_moves_at_a_bars_close_and_not_at_a_tick() -> None:
     params = ALWAYS_LONG._replace(drawdown_bp=20, tp_ppm=90_000)
     inside = play(hourly([QUIET, (1_000, 1_030, 1_000, 1_001), QUIET]), params)
     assert inside.trips == []
-    closed = play(hourly([QUIET, (1_000, 1_030, 1_000, 1_030), (1_010, 1_010, 1_010, 1_010)]), params)
-    assert closed.exits == [(Reason.BREAKER_DRAWDOWN, at(2), 1_009)]
+    closed = play(hourly([QUIET, (1_000, 1_030, 1_000, 1_030), (1_009, 1_009, 1_009, 1_009)]), params)
+    assert closed.exits == [(Reason.BREAKER_DRAWDOWN, at(2), 1_008)]
 
 
 def test_an_overnight_gap_counts_against_the_new_day() -> None:
