@@ -14,8 +14,7 @@ from palmbot.core import breakers, fills
 from palmbot.core import step as core
 from palmbot.core.compiled import compiled, inlined
 from palmbot.core.indicators import rsi
-from palmbot.core.signals import sentiment_at
-from palmbot.core.skim import Place, skim
+from palmbot.core.skim import Place, newest_known, sentiment_of, skim
 from palmbot.core.tape import Tape, write_refusal, write_trade, write_trips
 from palmbot.core.types import (
     Account,
@@ -97,6 +96,14 @@ def _with_refusals(book: Book, row: int) -> Book:
     refusals = tally.refusals + row - tally.events
     after = Tally(tally.balance_minor, row, tally.trades, refusals, tally.trips, tally.stopped_out_ms)
     return Book(book.guards, book.position, book.opening, after, book.floor_minor)
+
+
+@inlined
+def _after_skim(run: Run, book: Book, place: Place) -> Book:
+    book = _with_refusals(book, place.row)
+    if place.peak_minor == book.guards.peak_minor:
+        return book
+    return _with_guards(run, book, breakers.with_peak(book.guards, place.peak_minor))
 
 
 @inlined
@@ -191,9 +198,8 @@ def _enter(run: Run, book: Book, now: Now, events: Int64Array, decision: Decisio
     sl_px, tp_px = price - side * decision.sl_px, price + side * decision.tp_px
     position = Position(side, volume, price, sl_px, tp_px, sl_px, now.ts_ms, 0, 0, commission)
     opening = Opening(decision.risk_minor, index, now.spread_px, now.slippage_px, margin)
-    return Book(
-        book.guards, position, opening, book.tally, floor_of(run.params, book.guards, book.guards.peak_minor, margin)
-    )
+    floor = floor_of(run.params, book.guards, book.guards.peak_minor, margin)
+    return Book(book.guards, position, opening, book.tally, floor)
 
 
 @inlined
@@ -288,24 +294,19 @@ def replay(
     row = _row(bars, 0, run.params.spike_bars)
     now = _now_at(run.instrument, row, 0, 0)
     running, guards = core.initial(run.instrument, balance_minor, now.ts_ms)
-    book = Book(
-        guards,
-        flat(),
-        unopened(),
-        Tally(balance_minor, 0, 0, 0, 0, 0),
-        floor_of(run.params, guards, guards.peak_minor, 0),
-    )
+    floor = floor_of(run.params, guards, guards.peak_minor, 0)
+    book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0, 0), floor)
     first_day_ms = guards.day_start_ms + DAY_MS
     due = due_after(fills.first_swap_ms(run.instrument, now.ts_ms), first_day_ms, rolls, 0)
     pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0)
+    newest = -min(1, count)
     index = min(0, count)  # a plain 0 would be typed as a literal, and skim compiled twice
     while index < count:
         if index > 0 and not record:
-            place = Place(due.next_ms, index, running)
-            index, running, written, peak_minor = skim(run, book, bars, rows, tape.events, place)
-            book = _with_refusals(book, written)
-            if peak_minor != book.guards.peak_minor:
-                book = _with_guards(run, book, breakers.with_peak(book.guards, peak_minor))
+            place = Place(index, running, due.next_ms, newest, book.tally.events, book.guards.peak_minor)
+            place = skim(run, book, bars, rows, tape.events, place)
+            index, running, newest = place.at, place.running, place.newest
+            book = _after_skim(run, book, place)
         if index > 0:
             row = _row(bars, index - 1, run.params.spike_bars)
             now = _now_at(run.instrument, row, 3, 0)
@@ -321,7 +322,8 @@ def replay(
             while due.next_ms <= until_ms:
                 book, due = _time_brings(run, book, now, due, rolls)
             if stage < 0:
-                sentiment = sentiment_at(rows, row.end_ms)
+                newest = newest_known(rows.known_ms, newest, row.end_ms)
+                sentiment = sentiment_of(rows, newest)
                 book, running, pending = _bar_closed(run, book, now, row, (running, index - 1), sentiment)
                 if pending.action == _IDLE and pending.signal != 0:
                     book = _with_refusal(book, tape.events, pending, pending.reason)

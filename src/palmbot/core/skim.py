@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from palmbot.core import breakers, signals
 from palmbot.core import step as core
-from palmbot.core.compiled import compiled, inlined
+from palmbot.core.compiled import inlined
 from palmbot.core.fills import floating_minor, spread_px
 from palmbot.core.indicators import periods_of, update
 from palmbot.core.tape import write_refusal
@@ -25,43 +23,59 @@ _LAST_TICK_MS = 45_000
 
 
 class Place(NamedTuple):
-    """Where skimming begins: when time brings something, the round (at least 1), the indicators before it."""
+    """Where skimming is: the round (at least 1), the indicators before it, and when time brings something.
 
-    due_ms: int
+    ``newest`` is the last sentiment row known at the end of the bar before, -1 = none; ``row`` the tape's next row.
+    """
+
     at: int
     running: Indicators
+    due_ms: int
+    newest: int
+    row: int
+    peak_minor: int
 
 
 @inlined
-def _skim_flat(
-    run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, events: Int64Array, place: Place
-) -> tuple[int, Indicators, int]:
+def newest_known(known_ms: Int64Array, newest: int, instant_ms: int) -> int:
+    """Return the last row known at ``instant_ms``, not before ``newest``: time only goes forward."""
+    while newest + 1 < known_ms.shape[0] and known_ms[newest + 1] <= instant_ms:
+        newest += 1
+    return newest
+
+
+@inlined
+def sentiment_of(rows: SentimentArrays, newest: int) -> Sentiment:
+    """Return the sentiment of row ``newest``; of -1 there is none."""
+    if newest < 0:
+        return Sentiment(0.0, -1)
+    return Sentiment(rows.score[newest], rows.known_ms[newest])
+
+
+@inlined
+def _skim_flat(run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, events: Int64Array, place: Place) -> Place:
     """Skip dull rounds while there is no position and nothing pending; refused signals go to ``events`` in passing."""
     params, guards = run.params, book.guards
     ts, end, high, low, close = bars.ts_ms, bars.end_ms, bars.high_px, bars.low_px, bars.close_px
-    known, score, count = rows.known_ms, rows.score, rows.known_ms.shape[0]
     periods, back = periods_of(params), params.spike_bars + 1
-    running, row = place.running, book.tally.events
+    running, row, newest, due_ms = place.running, place.row, place.newest, place.due_ms
     if book.tally.balance_minor > guards.peak_minor or (guards.halted == 1 and params.rearm_after_ms > 0):
-        return place.at, running, row
-    newest = np.searchsorted(known, end[place.at - 1], side="right") - 1
-    for at in range(place.at, ts.shape[0]):
+        return place
+    at = place.at
+    while at < ts.shape[0] and due_ms > ts[at] + _LAST_TICK_MS:
         before = at - 1
-        if place.due_ms <= ts[at] + _LAST_TICK_MS:
-            return at, running, row
         if at >= back and breakers.spikes(params, close[before], close[at - back]):
-            return at, running, row
+            break
         moved = update(running, high[before], low[before], close[before], periods)
         if moved.bars >= params.warmup_bars and signals.rsi_side(params, moved) != 0:
-            while newest + 1 < count and known[newest + 1] <= end[before]:
-                newest += 1
-            sentiment = Sentiment(0.0, -1) if newest < 0 else Sentiment(score[newest], known[newest])
-            side, reason = core.wanted(params, guards, moved, sentiment, end[before])
+            newest = newest_known(rows.known_ms, newest, end[before])
+            side, reason = core.wanted(params, guards, moved, sentiment_of(rows, newest), end[before])
             if reason >= core.ENTRY:
-                return at, running, row
+                break
             row = write_refusal(events, row, (end[before], side, reason))
         running = moved
-    return ts.shape[0], running, row
+        at += 1
+    return Place(at, running, due_ms, newest, row, place.peak_minor)
 
 
 @inlined
@@ -74,25 +88,24 @@ def _mark_at_equity(run: Run, book: Book, equity_minor: int) -> int:
 
 
 @inlined
-def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> tuple[int, Indicators, int]:
+def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
     """Skip dull rounds while a position is open and nothing is pending; the peak moves in passing.
 
     Equity is monotonic in the mark, so the loss limits and the peak become two prices, kept one step on the safe side.
     """
     params, instrument, position, guards = run.params, run.instrument, book.position, book.guards
     ts, high, low, close = bars.ts_ms, bars.high_px, bars.low_px, bars.close_px
-    running, peak_minor = place.running, guards.peak_minor
+    running, peak_minor, due_ms = place.running, place.peak_minor, place.due_ms
     if bars.rate_e8.shape[0] > 0 or (guards.halted == 1 and params.rearm_after_ms > 0):
-        return place.at, running, peak_minor
+        return place
     side, periods, back = position.side, periods_of(params), params.spike_bars + 1
     slack = 2 * instrument.step_px
     stop = max(side * position.sl_px, side * _mark_at_equity(run, book, book.floor_minor) + slack)
     target = side * position.tp_px
     peak = side * _mark_at_equity(run, book, peak_minor) - slack
     spread = 0 if side > 0 else spread_px(instrument, bars.open_px[place.at - 1])
-    for at in range(place.at, ts.shape[0]):
-        if place.due_ms <= ts[at] + _LAST_TICK_MS:
-            return at, running, peak_minor
+    at = place.at
+    while at < ts.shape[0] and due_ms > ts[at] + _LAST_TICK_MS:
         before = at - 1
         if side * (close[before] + spread) >= peak:
             floating = floating_minor(instrument, position, close[before], spread, RATE_ONE_E8)
@@ -101,24 +114,23 @@ def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> tuple[int
             stop = max(side * position.sl_px, side * _mark_at_equity(run, book, floor) + slack)
             peak = side * _mark_at_equity(run, book, peak_minor) - slack
         if at >= back and breakers.spikes(params, close[before], close[at - back]):
-            return at, running, peak_minor
+            break
         moved = update(running, high[before], low[before], close[before], periods)
         if core.acts(params, instrument, moved, position, (close[before], spread), at - book.opening.bar_index):
-            return at, running, peak_minor
+            break
         if side < 0:
             spread = spread_px(instrument, bars.open_px[at])
         adverse, other = (low[at], high[at]) if side > 0 else (high[at] + spread, low[at] + spread)
         if side * adverse <= stop or side * other >= target:
-            return at, running, peak_minor
+            break
         running = moved
-    return ts.shape[0], running, peak_minor
+        at += 1
+    return Place(at, running, due_ms, place.newest, place.row, peak_minor)
 
 
-@compiled
-def skim(
-    run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, events: Int64Array, place: Place
-) -> tuple[int, Indicators, int, int]:
-    """Return the first round from ``place`` on that is not dull, the indicators before it, next row and equity peak.
+@inlined
+def skim(run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, events: Int64Array, place: Place) -> Place:
+    """Return the first round from ``place`` on that is not dull.
 
     Args:
         run: parameters and instrument.
@@ -129,7 +141,5 @@ def skim(
         place: where to begin.
     """
     if book.position.side == 0:
-        at, running, row = _skim_flat(run, book, bars, rows, events, place)
-        return at, running, row, book.guards.peak_minor
-    at, running, peak_minor = _skim_held(run, book, bars, place)
-    return at, running, book.tally.events, peak_minor
+        return _skim_flat(run, book, bars, rows, events, place)
+    return _skim_held(run, book, bars, place)

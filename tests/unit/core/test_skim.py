@@ -9,7 +9,7 @@ import pytest
 
 from palmbot.core import step as core
 from palmbot.core.fills import NEVER_MS
-from palmbot.core.skim import skim
+from palmbot.core.skim import Place, skim
 from palmbot.core.types import (
     BarArrays,
     Indicators,
@@ -133,12 +133,13 @@ def test_dull_rounds_are_skipped_until_time_brings_something() -> None:
     bars = long_series(5, 0.0001, 500)
     run = Run(Params(rsi_low=0.0, rsi_high=100.0), Instrument(spread=0))
     guards = core.initial(run.instrument, 10_000_000, START_MS).breakers
+    rows, events = SentimentArrays(int64([]), np.zeros(0)), np.zeros((0, 1), np.int64)
     tally = Tally(10_000_000, 0, 0, 0, 0, 0)
     entry_px = int(bars.close_px.max()) + PX  # under water all the time: the peak is never met
     held = Position(1, 25, entry_px, 1, entry_px + 10**9, 1, START_MS, 0, 0, 0)
     for position in (flat(), held):
         book = Book(guards, position, unopened(), tally, 0)
-        index, running = skim(run, book, bars, NEVER_MS, 1, Indicators())
-        assert (index, running.bars) == (500, 499)
+        index, running, row, peak = skim(run, book, bars, rows, events, Place(NEVER_MS, 1, Indicators()))
+        assert (index, running.bars, row, peak) == (500, 499, 0, 10_000_000)
         due_ms = int(bars.ts_ms[300]) + 45_000
-        assert skim(run, book, bars, due_ms, 1, Indicators())[0] == 300
+        assert skim(run, book, bars, rows, events, Place(due_ms, 1, Indicators()))[0] == 300
