@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +12,24 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 from tests.contract.journal_stories import (
-    Slice,
-    Story,
     bar_closed,
     breaker,
-    interleaved,
     note,
     refusal,
     run_started,
     simple,
-    stories,
 )
 
 from palmbot.adapters import migrations, tables
 from palmbot.adapters.database import WRITE_OPTION, engine_of, sqlite_url
-from palmbot.adapters.journal import EquityRow, Journal, rebuild, verify, write
+from palmbot.adapters.journal import Journal, rebuild, verify, write
 from palmbot.errors import InvariantError, RefusedError, UsageError
-from palmbot.model import Execution, JournalEvent, OrderEvent, Refusal
-from palmbot.orders.records import event_of_order_event
+from palmbot.model import JournalEvent
 from palmbot.ports import Journal as JournalPort
 
 WHERE = ("writer thread", "inline", "in memory")
@@ -148,107 +141,6 @@ def test_a_body_comes_back_bit_for_bit() -> None:
 async def test_more_events_than_one_read_takes_come_back_in_order(journal: Journal) -> None:
     await journal.append([note(number) for number in range(2_500)])
     assert [event.body["number"] for event in journal.events("note")] == list(range(2_500))
-
-
-async def test_bars_refusals_and_breakers_are_projected_for_the_run_they_belong_to(journal: Journal) -> None:
-    await journal.append([run_started("a"), bar_closed(100), bar_closed(200), refusal(200, -1, 30), breaker(9, 3)])
-    await journal.append([run_started("b"), bar_closed(300, sentiment=-12.5, action=1), refusal(300, 1, 34)])
-    assert journal.equity("a") == (EquityRow(100, 100, 99, 101), EquityRow(200, 200, 199, 201))
-    assert journal.equity("b") == (EquityRow(300, 300, 299, 301),)
-    assert journal.equity() == journal.equity("a") + journal.equity("b")
-    assert journal.refusals() == (Refusal(200, -1, 30), Refusal(300, 1, 34))
-    assert journal.refusals("b") == (Refusal(300, 1, 34),)
-    with journal._reading() as connection:
-        decided = connection.execute(select(tables.decisions)).mappings().all()
-        tripped = connection.execute(select(tables.breakers)).mappings().one()
-    assert [row["sentiment"] for row in decided] == [None, None, -12.5]
-    assert [row["run_id"] for row in decided] == ["a", "a", "b"]
-    assert dict(tripped) == {"seq": 5, "run_id": "a", "ts_ms": 9, "reason": 3, "until_ms": 14, "detail": "why"}
-
-
-async def test_a_position_becomes_a_trade_when_its_volume_is_zero(journal: Journal) -> None:
-    story = simple(7, pnl_minor=-250)
-    *before, closed, _cancelled = story.events()
-    await journal.append([run_started("a"), *before])
-    assert journal.trades() == ()
-    await journal.append([closed])
-    assert journal.trades() == (story.trade(),)
-    assert journal.trades("another") == ()
-    with journal._reading() as connection:
-        row = dict(connection.execute(select(tables.positions)).mappings().one())
-    assert (row["volume_cu"], row["entry_px"], row["label"]) == (0, 400_000, story.label)  # its last word was price 0
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_trades_are_those_of_the_stories_however_events_mix_repeat_and_batch(data: st.DataObject) -> None:
-    told = [data.draw(stories(position_id)) for position_id in range(1, data.draw(st.integers(1, 3)) + 1)]
-    events = interleaved([story.events() for story in told], data.draw(st.lists(st.integers(0, 5), max_size=40)))
-    chance = random.Random(data.draw(st.integers(0, 2**32)))
-    repeated = [
-        again for event in events for again in [event] * (1 + (event.kind != "intent" and chance.random() < 0.3))
-    ]
-    late = [event for event in events if event.kind == "order_event"][:5]  # and some from long ago at the end
-    asyncio.run(_assert_trades(told, [run_started("a"), *repeated], late, chance))
-
-
-def _projections(journal: Journal) -> list[list[Any]]:
-    with journal._reading() as connection:
-        return [list(connection.execute(select(table)).all()) for table in tables.PROJECTIONS]
-
-
-async def _assert_trades(
-    told: list[Story], events: list[JournalEvent], late: list[JournalEvent], chance: random.Random
-) -> None:
-    engine = engine_of("sqlite://")
-    tables.metadata.create_all(engine)  # much faster than migrations, and the same (tested below)
-    journal = Journal(engine, engine.connect(), inline=True, deferred_max=100)
-    while events:
-        size = chance.randint(1, len(events))
-        await journal.append(events[:size])
-        events = events[size:]
-    before = _projections(journal)
-    await journal.append(late)
-    assert _projections(journal) == before
-    by_label = {story.trade(): story for story in told}
-    assert set(journal.trades()) == set(by_label)
-    with journal._connection.begin():
-        rebuild(journal._connection)
-    assert _projections(journal) == before
-    await journal.close()
-
-
-async def test_closing_deals_without_a_position_snapshot_still_come_to_the_trade(journal: Journal) -> None:
-    story = simple(7)
-    fills = [(replace(event, position=None), reason) for event, reason in story.broker_events() if event.fill]
-    bare = [event_of_order_event(event, reason) for event, reason in fills]
-    await journal.append([story.events()[0], *bare])
-    (trade,) = journal.trades()
-    expected = story.trade()
-    assert (trade.pnl_minor, trade.side, trade.entry_ms) == (expected.pnl_minor, expected.side, expected.entry_ms)
-
-
-async def test_an_order_goes_from_intended_to_its_end_and_never_back(journal: Journal) -> None:
-    slices = (Slice(60, 400_000), Slice(40, 400_000))
-    intent, accepted, part, filled, protected, amended, *rest = Story(7, 1, slices, (Slice(100, 1),)).events()
-    seen = []
-    # the server's own orders may carry any client order id: here, and in stories always, that of our entry
-    for event in (intent, protected, accepted, part, amended, accepted, filled, accepted, *rest):
-        await journal.append([event])
-        with journal._reading() as connection:
-            row = connection.execute(select(tables.orders)).mappings().one()
-        seen.append((row["status"], row["executed_cu"]))
-    intended, taken, partly, done = ("INTENDED", 0), ("ACCEPTED", 0), ("PARTIAL_FILL", 60), ("FILLED", 100)
-    assert seen == [intended, intended, taken, partly, partly, partly, *[done] * (2 + len(rest))]
-
-
-async def test_a_refused_request_keeps_the_brokers_code(journal: Journal) -> None:
-    story = simple(7)
-    refused = OrderEvent(Execution.ERROR, 5, error_code="NOT_ENOUGH_MONEY", error_text="no", request_id=story.label)
-    await journal.append([story.events()[0], event_of_order_event(refused)])
-    with journal._reading() as connection:
-        row = connection.execute(select(tables.orders)).mappings().one()
-    assert (row["status"], row["error_code"]) == ("ERROR", "NOT_ENOUGH_MONEY")
 
 
 async def test_a_second_intent_of_one_client_order_id_is_refused_before_it_could_be_sent(journal: Journal) -> None:

@@ -17,13 +17,13 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from tests.oracle.replay import Oracle
+from tests.oracle.worlds import World, world_of
 
 from palmbot.core.replay import replay
 from palmbot.core.tape import REFUSAL_COLUMNS, TRADE_COLUMNS, TRIP_COLUMNS, Entry, Tape, new_tape
 from palmbot.core.types import State
 from palmbot.core.world import Outcome
-from tests.oracle.replay import Oracle
-from tests.oracle.worlds import World, world_of
 
 # What is compared exactly. The planned risk of a trade is a float before it is rounded: see ``differences``.
 EXACT = {

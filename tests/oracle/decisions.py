@@ -6,8 +6,9 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from palmbot.core.types import Instrument, Params, Profile, Reason, SentimentArrays, StopKind
 from tests.oracle.money import exact_commission, exact_money, stepped
+
+from palmbot.core.types import Instrument, Params, Profile, Reason, SentimentArrays, StopKind
 
 
 class Wish(NamedTuple):

@@ -7,24 +7,9 @@ from random import Random
 from typing import Any
 
 import numpy as np
-
-from palmbot.core.bars import Forming
-from palmbot.core.types import (
-    Account,
-    Bar,
-    Breakers,
-    Decision,
-    Indicators,
-    Instrument,
-    Params,
-    Position,
-    RollArrays,
-    Sentiment,
-    SentimentArrays,
-    State,
-    Verdict,
-)
 from tests.oracle.worlds import HOUR_MS, START_MS, instrument_of, int64, params_of
+
+from palmbot.core.types import Decision, Instrument, Params, Position, RollArrays, SentimentArrays
 
 STEP_PX, PRICE_PX, BALANCE = 1_000, 4_000_000, 1_000_000
 FLAGS = ("day_tripped", "halted", "daily", "drawdown")
@@ -81,10 +66,10 @@ def number(rng: Random, name: str) -> int:
         return rng.choice((1, 25, 2_500, 123_456))
     if name == "rate_e8":
         return rng.choice((10**8, 10**8, 22_345_678, 447_120_000))
-    raise LookupError(f"no value is known for an int named {name}: add one to tests/oracle/drawn.py")
+    return rng.choice((0, 1, 2, 5))
 
 
-def drawn(rng: Random, name: str, kind: Any) -> Any:
+def drawn(rng: Random, name: str, kind: Any) -> Any:  # noqa: PLR0911 - one answer a type
     """Return a random value of type ``kind`` for a parameter called ``name``."""
     if kind is int:
         return number(rng, name)
@@ -101,7 +86,7 @@ def drawn(rng: Random, name: str, kind: Any) -> Any:
         return SentimentArrays(int64(stamps), np.array([drawn(rng, "score", float) for _ in stamps], np.float64))
     if kind is RollArrays:
         return RollArrays(int64(sorted(number(rng, "ts_ms") for _ in range(2))), int64([STEP_PX, -STEP_PX]))
-    if kind in {Account, Bar, Breakers, Decision, Forming, Indicators, Position, Sentiment, State, Verdict}:
+    if hasattr(kind, "_fields"):  # any other NamedTuple
         hints = typing.get_type_hints(kind)
         fields = {field: drawn(rng, FIELD_NAMES.get((kind, field), field), hint) for field, hint in hints.items()}
         return kind(**fields)

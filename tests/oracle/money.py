@@ -50,7 +50,7 @@ def exact_commission(instrument: Instrument, price_px: int, volume_cu: int, rate
     else:
         value = Fraction(price_px, 10**5) * Fraction(volume_cu, 100)
         charge = value * (rate / 10**5) / 100 * conversion
-    return charge * 10**instrument.money_digits
+    return charge * int(10**instrument.money_digits)
 
 
 def commission(instrument: Instrument, price_px: int, volume_cu: int, rate_e8: int) -> int:
@@ -87,7 +87,7 @@ def exact_swap(
         charge = rate / 10**10 * units
     else:
         charge = Fraction(bid_px, 10**5) * units * (rate / 10**5) / 100 / 360
-    return charge * Fraction(rate_e8, RATE_SCALE) * 10**instrument.money_digits
+    return charge * Fraction(rate_e8, RATE_SCALE) * int(10**instrument.money_digits)
 
 
 def roll(instrument: Instrument, side: int, gap_px: int, volume_cu: int, rate_e8: int) -> int:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from palmbot.core import indicators
-from palmbot.core.types import Indicators, Position, Reason, StopKind
 from tests.oracle import money
 from tests.oracle.decisions import Close, Wish, entry, signal, trail_px, wants_out
 from tests.oracle.guards import Guards
 from tests.oracle.money import DAY_MS
 from tests.oracle.worlds import World
+
+from palmbot.core import indicators
+from palmbot.core.types import Indicators, Position, Reason, StopKind
 
 TICK_MS = 15_000
 FLATTENED = {Reason.BREAKER_DAILY, Reason.BREAKER_DRAWDOWN}
@@ -72,7 +73,7 @@ class Oracle:
     wish: Wish | None = None
     high_first: bool = False
     stopped_out_ms: int = 0
-    running: Indicators = Indicators()
+    running: Indicators = field(default_factory=Indicators)
 
     def __post_init__(self) -> None:
         world = self.world
@@ -302,7 +303,7 @@ class Oracle:
 
     def on_bar_close(self, index: int) -> None:
         """Update what closed bars move and make the bar's one decision."""
-        params, (_, end_ms, opened, high, low, close) = self.params, self.bars[index]
+        params, (_, end_ms, _, high, low, close) = self.params, self.bars[index]
         equity = self.equity()
         periods = (params.rsi_period, params.atr_period if params.stop_kind == StopKind.ATR else 0)
         self.running = indicators.update(self.running, high, low, close, periods)

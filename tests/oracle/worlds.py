@@ -199,8 +199,9 @@ def world_of(rng: Random, bars_max: int = 60) -> World:
     params = params_of(rng, period_ms)
     # a converted charge is rounded twice, which five decimals of money would show
     rates = rates_of(rng, count) if instrument.money_digits < 5 and chance(rng, 30) else []
-    columns = [int64([bar[column] * step_px for bar in path]) for column in range(4)]
-    bars = BarArrays(int64([ts for ts, _ in times]), int64([end for _, end in times]), *columns, int64(rates))
+    opens, highs, lows, closes = (int64([bar[column] * step_px for bar in path]) for column in range(4))
+    stamped = (int64([ts for ts, _ in times]), int64([end for _, end in times]))
+    bars = BarArrays(stamped[0], stamped[1], opens, highs, lows, closes, int64(rates))
     rolls: list[tuple[int, int]] = []
     if chance(rng, 40):
         at_ms = sorted(rng.choice(times)[0] + rng.choice(WITHIN_A_BAR_MS) for _ in range(2))

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.oracle.comparison import replayed
+from tests.oracle.worlds import World, prices, world_of
 
 from palmbot.core import fills
 from palmbot.core import step as core
@@ -19,8 +21,6 @@ from palmbot.core.tape import TRADE_COLUMNS, Entry, new_tape
 from palmbot.core.types import Account, Bar, Breakers, Decision, Indicators, Position, State
 from palmbot.core.world import Outcome
 from palmbot.units import RATE_ONE_E8
-from tests.oracle.comparison import replayed
-from tests.oracle.worlds import World, prices, world_of
 
 TICK_MS = 15_000
 worlds = st.builds(lambda rng: world_of(rng, bars_max=40), st.randoms(use_true_random=False))
@@ -148,9 +148,11 @@ def bars_of(world: World) -> list[Bar]:
     back, instrument = world.run.params.spike_bars, world.run.instrument
     columns = [column.tolist() for column in world.bars[:6]]
     found = []
-    for index, row in enumerate(zip(*columns, strict=True)):
+    for index, (ts_ms, end_ms, *prices_px) in enumerate(zip(*columns, strict=True)):
         past_px = columns[5][index - back] if index >= back else 0
-        found.append(Bar(*row, past_px, fills.spread_px(instrument, row[2]), RATE_ONE_E8))
+        opened, high, low, close = prices_px
+        spread = fills.spread_px(instrument, opened)
+        found.append(Bar(ts_ms, end_ms, opened, high, low, close, past_px, spread, RATE_ONE_E8))
     return found
 
 

@@ -7,11 +7,11 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from palmbot.core.types import CostKind, Profile, Reason
 from tests.oracle.comparison import differences, seeded
 from tests.oracle.replay import Oracle
 from tests.oracle.worlds import World, world_of
+
+from palmbot.core.types import CostKind, Profile, Reason
 
 CHUNKS, WORLDS = 4, 1_000
 EXITS = {"SL", "TP", "TRAIL", "TIME", "SIGNAL", "BREAKER_DAILY", "BREAKER_DRAWDOWN"}

@@ -18,6 +18,7 @@ from palmbot.ports import Clock
 
 _HANDLER: Final = "palmbot"
 HIDDEN: Final = "[hidden]"
+_CHATTY: Final = ("httpx", "httpcore", "alembic", "asyncio", "numba")  # they tell URLs and inner loops below WARNING
 _LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 _SENSITIVE: Final = r"tokens?|secrets?|passwords?|passwd|keys?|credentials?|authorization|cookie"
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -79,13 +80,7 @@ def configure(verbosity: int, clock: Clock, stream: TextIO | None = None) -> Non
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
-    for chatty in (
-        "httpx",
-        "httpcore",
-        "alembic",
-        "asyncio",
-        "numba",
-    ):  # their INFO and DEBUG quote URLs and inner loops
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, ProcessorFormatter.wrap_for_formatter],

@@ -281,6 +281,27 @@ def _row(bars: BarArrays, index: int, spike_bars: int) -> Row:
     )
 
 
+@inlined
+def _opening(run: Run, balance_minor: int, now_ms: int, rolls: RollArrays) -> tuple[Indicators, Book, Due]:
+    """Return a fresh account at the first tick, and what time brings first."""
+    running, guards = core.initial(run.instrument, balance_minor, now_ms)
+    floor = floor_of(run.params, guards, guards.peak_minor, 0)
+    book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0, 0), floor)
+    first_day_ms = guards.day_start_ms + DAY_MS
+    return running, book, due_after(fills.first_swap_ms(run.instrument, now_ms), first_day_ms, rolls, 0)
+
+
+@inlined
+def _record(run: Run, tape: Tape, index: int, running: Indicators, marks: tuple[int, int, int]) -> None:
+    """Write the curve at the end of bar ``index``; ``marks`` = (equity, lowest equity, non-zero if it was held)."""
+    equity, low, held = marks
+    tape.equity[index] = equity
+    tape.equity_low[index] = min(low, equity)
+    tape.held[index] = 1 if held != 0 else 0
+    if running.bars > run.params.rsi_period:
+        tape.rsi[index - 1] = rsi(running)
+
+
 @compiled
 def replay(
     run: Run, balance_minor: int, bars: BarArrays, rolls: RollArrays, rows: SentimentArrays, tape: Tape
@@ -293,11 +314,7 @@ def replay(
     record = tape.equity.shape[0] > 0
     row = _row(bars, 0, run.params.spike_bars)
     now = _now_at(run.instrument, row, 0, 0)
-    running, guards = core.initial(run.instrument, balance_minor, now.ts_ms)
-    floor = floor_of(run.params, guards, guards.peak_minor, 0)
-    book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0, 0), floor)
-    first_day_ms = guards.day_start_ms + DAY_MS
-    due = due_after(fills.first_swap_ms(run.instrument, now.ts_ms), first_day_ms, rolls, 0)
+    running, book, due = _opening(run, balance_minor, now.ts_ms, rolls)
     pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0)
     newest = -min(1, count)
     index = min(0, count)  # a plain 0 would be typed as a literal, and skim compiled twice
@@ -312,6 +329,9 @@ def replay(
             now = _now_at(run.instrument, row, 3, 0)
         if index == count:
             break
+        if index > 0 and not record and due.next_ms <= now.bar_end_ms:  # only time passes: no need for a full round
+            book, due = _time_brings(run, book, now, due, rolls)
+            continue
         coming = _row(bars, index, run.params.spike_bars)
         low, extreme_side, held = _FAR_MINOR, 0, book.position.side
         for stage in range(-1 if index > 0 else 0, 4):  # the close of the bar before, then the four ticks
@@ -332,11 +352,7 @@ def replay(
                 book, low = _tick(run, book, now, tape.events, pending, (index, stage, low))
                 held |= book.position.side
         if record:
-            tape.equity[index] = _equity(run, book, now)
-            tape.equity_low[index] = min(low, tape.equity[index])
-            tape.held[index] = 1 if held != 0 else 0
-            if running.bars > run.params.rsi_period:
-                tape.rsi[index - 1] = rsi(running)
+            _record(run, tape, index, running, (_equity(run, book, now), low, held))
         index += 1
     tally = book.tally
     equity = _equity(run, book, now)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from palmbot.core import breakers, signals
 from palmbot.core import step as core
 from palmbot.core.compiled import inlined
@@ -62,9 +64,11 @@ def _skim_flat(run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, eve
     if book.tally.balance_minor > guards.peak_minor or (guards.halted == 1 and params.rearm_after_ms > 0):
         return place
     at = place.at
-    while at < ts.shape[0] and due_ms > ts[at] + _LAST_TICK_MS:
-        before = at - 1
-        if at >= back and breakers.spikes(params, close[before], close[at - back]):
+    while at < ts.shape[0] and due_ms > end[at - 1]:
+        if at + 1 == ts.shape[0] and due_ms <= ts[at] + _LAST_TICK_MS:
+            break
+        before = np.uint64(at - 1)  # unsigned: numba need not look for a negative index
+        if at >= back and breakers.spikes(params, close[before], close[np.uint64(at - back)]):
             break
         moved = update(running, high[before], low[before], close[before], periods)
         if moved.bars >= params.warmup_bars and signals.rsi_side(params, moved) != 0:
@@ -75,6 +79,8 @@ def _skim_flat(run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, eve
             row = write_refusal(events, row, (end[before], side, reason))
         running = moved
         at += 1
+        if due_ms <= ts[at - 1] + _LAST_TICK_MS:  # a flat account meets it the same before, between or after the ticks
+            break
     return Place(at, running, due_ms, newest, row, place.peak_minor)
 
 
@@ -106,21 +112,21 @@ def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
     spread = 0 if side > 0 else spread_px(instrument, bars.open_px[place.at - 1])
     at = place.at
     while at < ts.shape[0] and due_ms > ts[at] + _LAST_TICK_MS:
-        before = at - 1
+        here, before = np.uint64(at), np.uint64(at - 1)  # unsigned: numba need not look for negative indices
         if side * (close[before] + spread) >= peak:
             floating = floating_minor(instrument, position, close[before], spread, RATE_ONE_E8)
             peak_minor = max(peak_minor, book.tally.balance_minor + floating)
             floor = floor_of(params, guards, peak_minor, book.opening.margin_minor)
             stop = max(side * position.sl_px, side * _mark_at_equity(run, book, floor) + slack)
             peak = side * _mark_at_equity(run, book, peak_minor) - slack
-        if at >= back and breakers.spikes(params, close[before], close[at - back]):
+        if at >= back and breakers.spikes(params, close[before], close[np.uint64(at - back)]):
             break
         moved = update(running, high[before], low[before], close[before], periods)
         if core.acts(params, instrument, moved, position, (close[before], spread), at - book.opening.bar_index):
             break
         if side < 0:
-            spread = spread_px(instrument, bars.open_px[at])
-        adverse, other = (low[at], high[at]) if side > 0 else (high[at] + spread, low[at] + spread)
+            spread = spread_px(instrument, bars.open_px[here])
+        adverse, other = (low[here], high[here]) if side > 0 else (high[here] + spread, low[here] + spread)
         if side * adverse <= stop or side * other >= target:
             break
         running = moved

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from palmbot.core import breakers, indicators, signals, sizing
-from palmbot.core.compiled import compiled, inlined
+from palmbot.core.compiled import inlined
 from palmbot.core.fills import mark_px, slippage_px
 from palmbot.core.types import (
     Account,
@@ -43,32 +43,32 @@ _SIGNAL = int(Reason.SIGNAL)
 ENTRY = int(Reason.ENTRY_LONG)  # the reasons of an entry begin here
 
 
-@compiled
+@inlined
 def day_start(instrument: Instrument, instant_ms: int) -> int:
     """Return the start of the trading day that holds ``instant_ms``."""
     return (instant_ms - instrument.day_start_ms) // DAY_MS * DAY_MS + instrument.day_start_ms
 
 
-@compiled
+@inlined
 def initial(instrument: Instrument, balance_minor: int, now_ms: int) -> State:
     """Return the state of a fresh account whose first tick is at ``now_ms``."""
     empty = Indicators(0, 0.0, 0.0, 0.0, 0.0)
     return State(empty, breakers.armed(balance_minor, day_start(instrument, now_ms)))
 
 
-@compiled
+@inlined
 def on_time(guards: Breakers, equity_minor: int, day_start_ms: int) -> Breakers:
     """Open the trading day that starts at ``day_start_ms`` with the equity of the last mark before it."""
     return breakers.new_day(guards, equity_minor, day_start_ms)
 
 
-@compiled
+@inlined
 def on_mark(params: Params, guards: Breakers, equity_minor: int, now_ms: int) -> tuple[Breakers, Verdict]:
     """Test the loss limits at a mark; the verdict's reason, unless NONE, says to flatten now."""
     return breakers.mark(params, guards, equity_minor, now_ms)
 
 
-@compiled
+@inlined
 def on_close(
     params: Params, guards: Breakers, net_minor: int, balance_minor: int, bar_end_ms: int, now_ms: int
 ) -> tuple[Breakers, Verdict]:
@@ -163,7 +163,7 @@ def _enter(
     return Decision(_ENTER, reason, side, volume, sl_px, tp_px, bar.end_ms, bar.close_px, side, risk)
 
 
-@compiled
+@inlined
 def step(
     params: Params, instrument: Instrument, state: State, bar: Bar, account: Account, sentiment: Sentiment
 ) -> tuple[State, Decision]:

@@ -87,7 +87,7 @@ class Place(NamedTuple):
 
     tick: FeedTick  # the last
     feed_state: dict[str, Any]  # where the feed stands after it
-    candle: Forming  # prices since the feed was last at a boundary
+    candle: Forming  # prices since the feed was last at a boundary, or since the process began
 
 
 class Books:

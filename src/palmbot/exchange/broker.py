@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from palmbot.core.bars import Forming
 from palmbot.errors import RejectedError
 from palmbot.exchange.account import NOTHING, Account, Booking
 from palmbot.exchange.books import Books, Place
@@ -38,7 +39,7 @@ class Broker:
         self._inbox = inbox
         self._pacer = pacer
         self._place: Place | None = None  # None before this process has sent a tick
-        self._candle = None if feed.at_boundary else next(reversed(books.candles()), None)
+        self._candle: Forming | None = None  # None while the feed is at a boundary, and before the first tick
         self._untold = NOTHING  # what could not be committed: it goes with the next, or is never told
         self._subscribed = asyncio.Event()
 

@@ -177,8 +177,7 @@ def _catch_up(trader: Trader, history: Sequence[HistoryBar], missed: list[OrderE
         while missed and missed[0].ts_ms < end_ms:
             trader.on_order_event(missed.pop(0))
         if bar.is_forming:
-            feed.resume(bar)
-            trader.pending = None  # its tick has passed
+            trader.resume(bar)
         else:
             trader.absorb(bar)
     while missed:

@@ -190,9 +190,19 @@ class Trader:
         """Let a bar of the broker's history pass through the same update, with orders off."""
         self._begin(bar.ts_ms)
         self._advance(bar.ts_ms)
+        closed = self.feed.absorb(bar)
+        self._curve_minor = self.equity_minor
         self.may_trade = False
-        self._bar_closed(self.feed.absorb(bar))
+        self._bar_closed(closed)
         self.may_trade = True
+
+    def resume(self, bar: HistoryBar) -> None:
+        """Go on forming ``bar``, whose first ticks came while the bot was away; a decision for them is too late."""
+        self._begin(bar.ts_ms)
+        self._advance(bar.ts_ms)
+        self.feed.resume(bar)
+        self._curve_minor = self.equity_minor
+        self.pending = None
 
     def amend(self, levels: tuple[int, int], reason: int, ts_ms: int) -> list[OrderIntent]:
         """Return the request that puts both levels of the open position where they belong."""
@@ -362,6 +372,7 @@ class Trader:
         guards, verdict = step.on_close(params, guards, net_minor, closed.balance_minor, end_ms, ts_ms)
         self._curve_minor = closed.balance_minor
         self._low_minor = min(self._low_minor, closed.balance_minor)
+        self.bars_held = 0
         self._tripped(guards, verdict, ts_ms)
         self.trades.appendleft(closed.trade)
         self.trades_count += 1

@@ -36,7 +36,7 @@ def restored() -> Iterator[None]:
 def lines(verbosity: int, *, twice: bool = False) -> io.StringIO:
     stream = io.StringIO()
     if twice:
-        configure(2, Noon(), io.StringIO())
+        configure(2, Noon(), stream)
     configure(verbosity, Noon(), stream)
     return stream
 

@@ -85,8 +85,8 @@ def int64(values: Sequence[int]) -> Int64Array:
 def hourly(bars: Sequence[Bar], hours: Sequence[int] | None = None) -> BarArrays:
     """Return hourly bars of whole points, one an hour from the start on or in the given hours."""
     ts_ms = START_MS + int64(list(hours if hours is not None else range(len(bars)))) * HOUR_MS
-    columns = [int64([bar[column] * PX for bar in bars]) for column in range(4)]
-    return BarArrays(ts_ms, ts_ms + HOUR_MS, *columns, int64([]))
+    opens, highs, lows, closes = (int64([bar[column] * PX for bar in bars]) for column in range(4))
+    return BarArrays(ts_ms, ts_ms + HOUR_MS, opens, highs, lows, closes, int64([]))
 
 
 def rolls(*rows: tuple[int, int]) -> RollArrays:
@@ -99,7 +99,7 @@ def sentiment(*rows: tuple[int, float]) -> SentimentArrays:
     return SentimentArrays(int64([row[0] for row in rows]), np.array([row[1] for row in rows], np.float64))
 
 
-def play(  # noqa: PLR0917 - a scene has this many parts, and most tests name one
+def play(
     bars: BarArrays,
     params: Params = ALWAYS_LONG,
     instrument: Instrument = UNITS,

@@ -7,11 +7,11 @@ from fractions import Fraction
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.oracle import money
 
 from palmbot.core import fills
 from palmbot.core.types import CommissionKind, CostKind, Instrument, Position, Reason, SwapKind
 from palmbot.units import DAY_MS, HOUR_MS, RATE_ONE_E8, px_of_text
-from tests.oracle import money
 
 LONG, SHORT = 1, -1
 MONDAY_MS = 1_704_067_200_000  # 2024-01-01 00:00Z
@@ -42,7 +42,7 @@ def volume_for(price_px: int, wanted_cu: int) -> int:
 
 def fits(minor: int | Fraction) -> bool:
     """Return whether money fits 64 bits; what no account holds is not asked."""
-    return abs(minor) < 1 << 62
+    return -(1 << 62) < minor < 1 << 62
 
 
 def is_rounded(minor: int, exact: Fraction, decimals: int) -> bool:
@@ -75,7 +75,7 @@ def test_a_thousand_units_of_eurusd_pay_three_cents_a_side() -> None:
 def test_a_crypto_stop_slips_and_pays_a_percentage() -> None:
     entry_px, level_px, slippage = px_of_text("85287.21", 2), px_of_text("85206.20", 2), px_of_text("0.62", 2)
     position = Position(LONG, 99, entry_px, level_px, 10**10, level_px, 0, 0, 0, 0)
-    reason, exit_px = fills.protective_fill(position, level_px - 50_000, 0, slippage, False)
+    reason, exit_px = fills.protective_fill(position, level_px - 50_000, 0, slippage, is_jump=False)
     closing = fills.commission_minor(CRYPTO, exit_px, 99, RATE_ONE_E8)
     assert (reason, exit_px) == (Reason.SL, px_of_text("85205.58", 2))
     assert fills.gross_minor(CRYPTO, LONG, entry_px, exit_px, 99, RATE_ONE_E8) == -8_081
@@ -153,7 +153,7 @@ def test_the_estimate_is_the_commission_before_rounding(
     st.sampled_from(list(SwapKind)), sides, prices, st.integers(1, 10**9), st.integers(-(10**9), 10**9), rates, digits
 )
 @example(SwapKind.PRICE, LONG, 400_000_000, 2_500, -25_000_000_000, 22_345_678, 2)  # -2.5 points of palm oil
-def test_swap_is_rounded_from_the_exact_charge_on_each_weekday(
+def test_swap_is_rounded_from_the_exact_charge_on_each_weekday(  # noqa: PLR0917 - a charge depends on them all
     kind: SwapKind, side: int, bid_px: int, wanted_cu: int, rate: int, rate_e8: int, decimals: int
 ) -> None:
     volume_cu = volume_for(bid_px, wanted_cu)
@@ -251,12 +251,12 @@ def test_a_protective_order_fills_at(position: Position, bid_px: int, is_jump: b
 def test_on_one_tick_the_stop_is_tested_before_the_target() -> None:
     """Only levels that have crossed can both hold on one tick; the stop is the one that counts."""
     crossed = BUY._replace(sl_px=1_100, sl_first_px=1_100, tp_px=1_000)
-    assert fills.protective_fill(crossed, 1_050, 0, 0, False) == (Reason.SL, 1_100)
+    assert fills.protective_fill(crossed, 1_050, 0, 0, is_jump=False) == (Reason.SL, 1_100)
 
 
 def test_a_stop_that_was_moved_is_a_trailing_exit() -> None:
     moved = BUY._replace(sl_px=950)
-    assert fills.protective_fill(moved, 940, 30, 5, False) == (Reason.TRAIL, 945)
+    assert fills.protective_fill(moved, 940, 30, 5, is_jump=False) == (Reason.TRAIL, 945)
 
 
 def test_the_first_swap_is_strictly_later() -> None:

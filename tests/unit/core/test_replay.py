@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-from palmbot.core.types import Params, Reason
-from palmbot.units import HOUR_MS, PX
 from tests.unit.core.scenes import (
     ALWAYS_LONG,
     ALWAYS_SHORT,
@@ -20,6 +17,9 @@ from tests.unit.core.scenes import (
     rolls,
     sentiment,
 )
+
+from palmbot.core.types import Params, Reason
+from palmbot.units import HOUR_MS, PX
 
 QUIET: Bar = (1_000, 1_000, 1_000, 1_000)
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from tests.oracle.money import nearest, stepped
 
 from palmbot.core.rounding import half_away, mul_div_half_away, to_step_half_up
-from tests.oracle.money import nearest, stepped
 
 INT64_MAX = (1 << 63) - 1
 wide = st.integers(-INT64_MAX, INT64_MAX)

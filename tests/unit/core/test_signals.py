@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.oracle.decisions import known_sentiment
 
 from palmbot.core import signals
 from palmbot.core.indicators import rsi
 from palmbot.core.types import Indicators, Params, Profile, Reason, Sentiment, SentimentArrays
 from palmbot.units import HOUR_MS
-from tests.oracle.decisions import known_sentiment
 
 LONG, SHORT, FLAT = 1, -1, 0
 NOW_MS = 1_704_067_200_000

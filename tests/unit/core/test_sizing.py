@@ -8,11 +8,11 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.oracle.decisions import Close, entry
 
 from palmbot.core import sizing
 from palmbot.core.types import Instrument, Params, Reason, StopKind
 from palmbot.units import PX, RATE_ONE_E8
-from tests.oracle.decisions import Close, entry
 
 PERCENT, ATR = int(StopKind.PERCENT), int(StopKind.ATR)
 # 0.01 lot of 25 t is 25 cu = 0.25 t; no costs unless a test adds them

@@ -6,24 +6,12 @@ from random import Random
 
 import numpy as np
 import pytest
-
-from palmbot.core import step as core
-from palmbot.core.fills import NEVER_MS
-from palmbot.core.skim import Place, skim
-from palmbot.core.types import (
-    BarArrays,
-    Indicators,
-    Instrument,
-    Params,
-    Position,
-    RollArrays,
-    SentimentArrays,
-    StopKind,
-)
-from palmbot.core.world import Book, Outcome, Run, Tally, flat, unopened
-from palmbot.units import HOUR_MS, PX
 from tests.oracle.comparison import replayed, seeded
 from tests.oracle.worlds import World, int64
+
+from palmbot.core.types import BarArrays, Instrument, Params, RollArrays, SentimentArrays, StopKind
+from palmbot.core.world import Outcome, Run
+from palmbot.units import HOUR_MS, PX
 
 START_MS = 1_577_923_200_000
 
@@ -96,7 +84,8 @@ def long_series(seed: int, volatility: float, count: int = 200_000) -> BarArrays
 def scores_for(bars: BarArrays, seed: int) -> SentimentArrays:
     """Return a random score every seven hours."""
     known_ms = bars.end_ms[::7].copy()
-    return SentimentArrays(known_ms, np.random.default_rng(seed).uniform(-100, 100, known_ms.shape[0]))
+    scores = np.array(np.random.default_rng(seed).uniform(-100, 100, known_ms.shape[0]), np.float64)
+    return SentimentArrays(known_ms, scores)
 
 
 PROFILES = {
@@ -126,20 +115,3 @@ def test_skimming_changes_nothing_on_a_long_series(profile: str, volatility: flo
     none = int64([])
     world = World(Run(PROFILES[profile], instrument), 10_000_000, bars, RollArrays(none, none), scores_for(bars, 3))
     assert assert_skimming_changes_nothing(world, profile, capacity=100_000).trades > 20
-
-
-def test_dull_rounds_are_skipped_until_time_brings_something() -> None:
-    """What makes the optimiser fast: neither a flat account nor a held position plays a round without need."""
-    bars = long_series(5, 0.0001, 500)
-    run = Run(Params(rsi_low=0.0, rsi_high=100.0), Instrument(spread=0))
-    guards = core.initial(run.instrument, 10_000_000, START_MS).breakers
-    rows, events = SentimentArrays(int64([]), np.zeros(0)), np.zeros((0, 1), np.int64)
-    tally = Tally(10_000_000, 0, 0, 0, 0, 0)
-    entry_px = int(bars.close_px.max()) + PX  # under water all the time: the peak is never met
-    held = Position(1, 25, entry_px, 1, entry_px + 10**9, 1, START_MS, 0, 0, 0)
-    for position in (flat(), held):
-        book = Book(guards, position, unopened(), tally, 0)
-        index, running, row, peak = skim(run, book, bars, rows, events, Place(NEVER_MS, 1, Indicators()))
-        assert (index, running.bars, row, peak) == (500, 499, 0, 10_000_000)
-        due_ms = int(bars.ts_ms[300]) + 45_000
-        assert skim(run, book, bars, rows, events, Place(due_ms, 1, Indicators()))[0] == 300

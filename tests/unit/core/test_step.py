@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from tests.unit.core.scenes import ALWAYS_LONG, ALWAYS_SHORT, BALANCE, START_MS, UNITS
 
 from palmbot.core import step as core
 from palmbot.core.types import (
@@ -22,7 +25,6 @@ from palmbot.core.types import (
     Verdict,
 )
 from palmbot.units import DAY_MS, HOUR_MS, PX, RATE_ONE_E8
-from tests.unit.core.scenes import ALWAYS_LONG, ALWAYS_SHORT, BALANCE, START_MS, UNITS
 
 END_MS = START_MS + HOUR_MS
 CLOSE_PX = 1_000 * PX
@@ -199,8 +201,8 @@ def test_a_trail_stated_in_the_other_kind_is_off() -> None:
 
 @pytest.mark.parametrize("account", [long_from(950), long_from(950, sl=985), short_from(1_050, bars_held=3)])
 @pytest.mark.parametrize("changes", [{}, {"trail_ppm": 15_000}, {"max_bars": 3}, {"rsi_exit": 60.0}])
-def test_a_round_is_dull_exactly_when_step_would_hold(account: Account, changes: dict[str, float]) -> None:
-    params = ALWAYS_LONG._replace(**changes)  # type: ignore[arg-type] - ints and floats by name
+def test_a_round_is_dull_exactly_when_step_would_hold(account: Account, changes: dict[str, Any]) -> None:
+    params = ALWAYS_LONG._replace(**changes)
     after, decision = core.step(params, UNITS, FRESH, BAR, account, NOTHING)
     position = account.position
     acts = core.acts(params, UNITS, after.indicators, position, (BAR.close_px, BAR.spread_px), position.bars_held)

@@ -195,6 +195,22 @@ async def test_every_fill_is_committed_before_it_is_told() -> None:
         assert sum(event.fill is not None for event in at.inbox.orders) == 4
 
 
+async def test_a_swap_is_committed_before_it_is_told() -> None:
+    traded = spec(always_open=True, swap_long=-(10**10), swap_time_ms=22 * HOUR_MS)
+    night = bars((OPEN, 4_000, 4_000, 4_000, 4_000), (OPEN + 24 * HOUR_MS, 4_000, 4_000, 4_000, 4_000))
+
+    class Stored(QueueInbox):
+        def put(self, event: BrokerEvent) -> None:
+            super().put(event)
+            if isinstance(event, OrderEvent) and event.execution is Execution.SWAP:
+                assert books.account(traded, 0).snapshot().positions == (event.position,)
+
+    with closing(Books(":memory:")) as books:
+        at = Desk(FileFeed(traded.core, night, NO_ROLLS), books, traded, inbox=Stored())
+        await at.play(at_first(enter()))
+        assert "SWAP" in [event.execution.name for event in at.inbox.orders]
+
+
 async def test_what_the_disk_refuses_is_told_to_nobody_until_it_is_written() -> None:
     async with desk() as at:
         await at.broker.subscribe(SYMBOL)

@@ -65,8 +65,9 @@ def test_only_the_side_after_the_open_tick_decides_which_extreme_that_is() -> No
 
 def test_a_spread_in_ppm_is_that_of_the_bars_open_for_all_four_ticks() -> None:
     instrument = Instrument(spread_kind=int(CostKind.PPM), spread=1_000, step_px=PX)
-    found = ticks(FileFeed(instrument, bars((OPEN, 4_000, 9_000, 1_000, 4_000)), NO_ROLLS))
-    assert [tick.ask_px - tick.bid_px for tick in found] == [4 * PX] * 4
+    series = bars((OPEN, 4_000, 9_000, 1_000, 4_000), (OPEN + HOUR_MS, 6_000, 6_000, 6_000, 6_000))
+    found = ticks(FileFeed(instrument, series, NO_ROLLS))
+    assert [tick.ask_px - tick.bid_px for tick in found] == [4 * PX] * 4 + [6 * PX] * 4
 
 
 def test_rates_and_rolls_are_those_of_the_series() -> None:

@@ -361,17 +361,18 @@ def test_from_stored_books_the_market_goes_on_with_what_was_not_yet_charged() ->
 # -- margin
 
 
-def test_equity_below_half_of_the_margin_stops_the_program_and_at_half_it_does_not() -> None:
-    # 15 lots at 4002.5 hold 75,046.88; 37.52 thousand of the 100 are left after a loss of 165.604 points
-    for bid, stops in ((3_836.896, False), (3_836.895, True)):
-        matching = desk()
-        matching.request(enter(volume_cu=15 * LOT, sl=1_000, tp=1_000))
-        assert matching.account.used_margin_minor == 7_504_688
-        if stops:
-            with pytest.raises(InvariantError, match="STOP_OUT_NOT_BUILT"):
-                matching.tick(tick(after(15), bid))
-        else:
-            matching.tick(tick(after(15), bid))
+@pytest.mark.parametrize(("bid", "stops"), [(3_861, False), (3_860.999, True)])
+def test_equity_below_half_of_the_margin_stops_the_program_and_at_half_it_does_not(bid: float, stops: bool) -> None:
+    # one lot at 4000 holds 5,000; at 3861 the 6,000 are 2,500: 3,475 lost and 25 of commission
+    matching = Matching(Account(spec(always_open=True, slippage=0), 600_000))
+    matching.tick(tick(OPEN, 4_000, spread=0))
+    matching.request(enter(sl=1_000, tp=1_000))
+    coming = tick(after(15), bid, spread=0)
+    if stops:
+        with pytest.raises(InvariantError, match="STOP_OUT_NOT_BUILT"):
+            matching.tick(coming)
+    else:
+        matching.tick(coming)
 
 
 def test_a_stop_that_is_hit_comes_before_the_test_for_a_stop_out() -> None:

@@ -140,7 +140,7 @@ def test_a_closing_fill_is_counted_at_once() -> None:
 
 
 def test_a_limit_can_trip_on_the_closing_fill_alone() -> None:
-    stage = Stage(EAGER._replace(daily_loss_bp=10))
+    stage = Stage(EAGER._replace(daily_loss_bp=10, drawdown_bp=0))
     stage.enter(hour(0), volume_cu=25_000)
     stage.tick(hour(1), 3_900, jump=True)  # straight through the stop: no mark saw the loss while it was open
     assert stage.reasons("breaker") == [Reason.DAILY_LOSS]
