@@ -87,16 +87,21 @@ class FakeTrading:
 
 
 class FakeJournal:
-    """A journal in a list. ``written`` is durable, ``waiting`` is deferred; ``full`` makes every write fail."""
+    """A journal in a list: ``written`` is durable, ``waiting`` is deferred.
+
+    ``full``: the next write fails, and from then on everything, as in the real one; ``failed``: it did already.
+    """
 
     def __init__(self, log: list[str], written: Sequence[JournalEvent] = ()) -> None:
         self.written = list(written)
         self.waiting: list[JournalEvent] = []
         self.full = False
+        self.failed = False
         self.closed = False
         self._log = log
 
     async def append(self, events: Sequence[JournalEvent]) -> int:
+        self.failed = self.failed or self.full
         self._refuse()
         self.written += [*self.waiting, *events]
         self.waiting.clear()
@@ -121,7 +126,7 @@ class FakeJournal:
         self.closed = True
 
     def _refuse(self) -> None:
-        if self.full:
+        if self.failed:
             self._log.append("journal full")
             raise HaltError("JOURNAL_UNWRITABLE", "Free disk space.", reason="SQLITE_FULL")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 from tests.contract.journal_stories import (
     bar_closed,
@@ -26,7 +28,7 @@ from tests.contract.journal_stories import (
 )
 
 from palmbot.adapters import migrations, tables
-from palmbot.adapters.database import WRITE_OPTION, engine_of, sqlite_url
+from palmbot.adapters.database import WRITE_OPTION, engine_of, migrate, schema_of, sqlite_url, upgrade
 from palmbot.adapters.journal import Journal, rebuild, verify, write
 from palmbot.errors import InvariantError, RefusedError, UsageError
 from palmbot.model import JournalEvent
@@ -258,12 +260,28 @@ async def test_a_journal_of_a_newer_palmbot_is_refused_and_left_alone(url: str) 
         verify(url)
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses(url: str) -> None:
-    journal = Journal.open(url, inline=True)
-    with journal._reading() as connection:
+def _made(make: Callable[[Connection], None]) -> set[tuple[str, ...]]:
+    """Return everything that ``make`` makes of an empty database, as SQLite describes it."""
+    with engine_of("sqlite://").connect() as connection:
+        make(connection)
+        assert schema_of(connection) == tables.SCHEMA
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        rows = connection.execute(text("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master")).all()
+    return {(*row[:3], " ".join(row[3].split())) for row in rows}
+
+
+def test_the_migrations_make_exactly_what_a_new_journal_is_made_with() -> None:
+    assert _made(migrate) == _made(upgrade)
     (folder,) = migrations.__path__
     assert ScriptDirectory(folder).get_current_head() == tables.SCHEMA
+
+
+def test_a_new_and_a_current_journal_open_without_alembic(url: str) -> None:
+    script = (
+        "import sys; from palmbot.adapters.journal import Journal; "
+        "[Journal.open(sys.argv[1], inline=True) for _ in range(2)]; assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, url], check=True)
 
 
 async def test_the_database_waits_for_the_disk_at_every_commit(url: str) -> None:

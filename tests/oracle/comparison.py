@@ -99,6 +99,9 @@ def differences(world: World) -> tuple[list[str], Oracle]:
     core, by_hand = said_by_core(world), said_by_oracle(oracle)
     found = [f"{key}:\n  core   {core[key]}\n  oracle {by_hand[key]}" for key in core if core[key] != by_hand[key]]
     outcome, tape = replayed(world)
+    skimmed, short_tape = replayed(world, curve=False)
+    if plain(skimmed) != plain(outcome) or not np.array_equal(short_tape.events, tape.events):
+        found.append(f"skimmed:\n  core    {outcome}\n  skimmed {skimmed}")
     risks = [row[RISK] for row in tape.events[: outcome.events].tolist() if row[0] == Entry.TRADE]
     half = Fraction(1, 2) + Fraction(1, 10**6)  # the core's planned risk is a float before it is rounded
     for risk, exact in zip(risks, oracle.risks, strict=False):

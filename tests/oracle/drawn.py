@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from tests.oracle.worlds import HOUR_MS, START_MS, instrument_of, int64, params_of
 
-from palmbot.core.types import Decision, Instrument, Params, Position, RollArrays, SentimentArrays
+from palmbot.core.types import Decision, Instrument, Int64Array, Params, Position, RollArrays, SentimentArrays
 
 STEP_PX, PRICE_PX, BALANCE = 1_000, 4_000_000, 1_000_000
+ROWS = 4
 FLAGS = ("day_tripped", "halted", "daily", "drawdown")
 # Where the unit in a name does not say enough
 BY_NAME: dict[str, tuple[float, ...]] = {
     "a": (0, 7, -12_345, 3 * 10**12),
     "b": (1, 22_345_678, 447_120_000, 10**8),
+    "d": (1, 2, 10**5, 10**13),
     "denominator": (1, 2, 10**5, 10**13),
     "numerator": (0, 1, 5, 250_000, 10**12 + 5),
     "px_cu": (0, 50_000, -50_000, 123_456_789_012, -(10**15) - 1),
@@ -39,7 +41,7 @@ BY_NAME: dict[str, tuple[float, ...]] = {
     "spread": (0, 1_000, 5_000),
     "slippage": (0, 500, 1_000),
     "gross": (0, 5, -5, 12_345, -99_999),
-    "level": (0,),
+    "newest": (-1, 0, 2),  # of ROWS
 }
 FLOATS: dict[str, tuple[float, ...]] = {
     "gain": (0.0, 0.25, 1.75),
@@ -82,8 +84,8 @@ def drawn(rng: Random, name: str, kind: Any) -> Any:  # noqa: PLR0911 - one answ
     if kind is Instrument:
         return instrument_of(rng, STEP_PX, PRICE_PX, START_MS)
     if kind is SentimentArrays:
-        stamps = sorted(number(rng, "known_ms") for _ in range(rng.randrange(5)))
-        return SentimentArrays(int64(stamps), np.array([drawn(rng, "score", float) for _ in stamps], np.float64))
+        stamps = drawn(rng, "known_ms", Int64Array)
+        return SentimentArrays(stamps, np.array([drawn(rng, "score", float) for _ in stamps], np.float64))
     if kind is RollArrays:
         return RollArrays(int64(sorted(number(rng, "ts_ms") for _ in range(2))), int64([STEP_PX, -STEP_PX]))
     if hasattr(kind, "_fields"):  # any other NamedTuple
@@ -95,6 +97,8 @@ def drawn(rng: Random, name: str, kind: Any) -> Any:  # noqa: PLR0911 - one answ
         if parts[-1] is Ellipsis:
             return tuple(range(1, 18))
         return tuple(drawn(rng, f"{name}_px" if name == "close" else "period", part) for part in parts)
+    if name.endswith("_ms"):
+        return int64(sorted(number(rng, name) for _ in range(ROWS)))
     return np.zeros((2, 20), np.int64)  # the events of a tape
 
 

@@ -70,7 +70,8 @@ MUTANTS = (
     Mutant(
         "breakers before stops",
         REPLAY,
-        "    reason, price = fills.protective_fill(book.position, now.bid_px, now.spread_px, now.slippage_px, tick == 0)\n",
+        "    reason, price = fills.protective_fill("
+        "book.position, now.bid_px, now.spread_px, now.slippage_px, tick == 0)\n",
         "    reason, price = _NONE, fills.market_px(-side, now.bid_px, now.spread_px, now.slippage_px)\n"
         "    if _equity(run, book, now) <= book.floor_minor:\n"
         "        book, reason = _limits(run, book, now, events, _equity(run, book, now))\n"
@@ -163,8 +164,14 @@ MUTANTS = (
     Mutant(
         "daily loss shown before the halt",
         BREAKERS,
-        "    if breakers.halted == 1:\n        return _HALT\n    if breakers.day_tripped == 1:\n        return _DAILY\n",
-        "    if breakers.day_tripped == 1:\n        return _DAILY\n    if breakers.halted == 1:\n        return _HALT\n",
+        "breakers.halted == 1:\n        return _HALT\n    if breakers.day_tripped == 1:\n        return _DAILY\n",
+        "breakers.day_tripped == 1:\n        return _DAILY\n    if breakers.halted == 1:\n        return _HALT\n",
+    ),
+    Mutant(
+        "sentiment of the bar that is only coming",
+        REPLAY,
+        "newest_known(rows.known_ms, newest, row.end_ms)",
+        "newest_known(rows.known_ms, newest, coming.end_ms)",
     ),
     Mutant(
         "the pending entry is not gated again",
@@ -227,6 +234,7 @@ def judged(source: Path, check: Sequence[str], *, compiled: bool = False) -> sub
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     environment["NUMBA_DISABLE_JIT"] = "0" if compiled else "1"
+    environment["XDG_CACHE_HOME"] = str(source.parent / "cache")  # each mutant would leave a folder in the real one
     return subprocess.run(
         [sys.executable, *check], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )

@@ -7,17 +7,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    StaticPool,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    make_url,
+    select,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from palmbot.adapters.tables import SCHEMA
+from palmbot.adapters.tables import SCHEMA, metadata
 from palmbot.errors import HaltError, RefusedError
 
 WRITE_OPTION: Final = "palmbot_write"  # execution option of a connection whose transactions write
 
+_VERSION: Final = Table(  # Alembic's own
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 _NOTHING_LOST = "Everything acknowledged is in it; trade again only after a restart."
 _TODO: Final = {
     "SQLITE_FULL": f"Free disk space where the journal lies. {_NOTHING_LOST}",
@@ -80,14 +101,13 @@ def _use_sqlite(engine: Engine, busy_ms: int, *, read_only: bool) -> None:
 
 def schema_of(connection: Connection) -> str | None:
     """Return the schema version of a database, None while it has none."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_VERSION.name):
         return None
-    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return version
+    return connection.execute(select(_VERSION.c.version_num)).scalar()
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to ``SCHEMA`` inside the connection's transaction; does nothing where it is there already.
+    """Bring the schema to ``SCHEMA`` inside the connection's transaction: made, migrated or left as it is.
 
     Raises:
         RefusedError: a newer palmbot wrote this database.
@@ -99,7 +119,17 @@ def upgrade(connection: Connection) -> None:
         todo = "A newer palmbot wrote this journal: run that version, or start with another data_dir."
         facts = {"journal": place_of(connection.engine), "schema": version, "known": SCHEMA}
         raise RefusedError("JOURNAL_TOO_NEW", todo, **facts)
-    from alembic import command  # noqa: PLC0415 - heavy, and a database that is current does without
+    if version is None:
+        metadata.create_all(connection)
+        _VERSION.create(connection)
+        connection.execute(insert(_VERSION), {"version_num": SCHEMA})
+    else:
+        migrate(connection)
+
+
+def migrate(connection: Connection) -> None:
+    """Take the schema through every migration that it lacks, inside the connection's transaction."""
+    from alembic import command  # noqa: PLC0415 - heavy, and a database that is new or current does without
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()

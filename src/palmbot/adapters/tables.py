@@ -7,9 +7,22 @@ integers; money, prices, volumes and times are integers in the units their names
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    event,
+)
 
-SCHEMA = "0001"  # newest migration; a database that carries it needs no Alembic
+SCHEMA = "0001"  # newest migration; a new database is made so at once and needs no Alembic
 
 metadata = MetaData()
 
@@ -48,6 +61,13 @@ events = Table(
     *_texts("kind", "body"),
     Index("events_kind", "kind", "seq"),
 )
+
+for _verb in ("UPDATE", "DELETE"):
+    _guard = DDL(  # type: ignore[no-untyped-call]  # SQLAlchemy forgot to
+        f"CREATE TRIGGER events_no_{_verb.lower()} BEFORE {_verb} ON events "
+        "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
+    )
+    event.listen(events, "after_create", _guard.execute_if(dialect="sqlite"))
 
 runs = Table(
     "runs",

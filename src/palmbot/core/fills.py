@@ -7,7 +7,7 @@ Slippage is against us on market orders and stop fills, never on targets. Charge
 from __future__ import annotations
 
 from palmbot.core.compiled import compiled, inlined
-from palmbot.core.rounding import half_away, mul_div_half_away, to_step_half_up
+from palmbot.core.rounding import half_away, mul_div_floor, mul_div_half_away, to_step_half_up, wide_divmod
 from palmbot.core.types import CommissionKind, CostKind, Instrument, Position, Reason, SwapKind
 from palmbot.units import DAY_MS, RATE_ONE_E8
 
@@ -63,6 +63,18 @@ def gross_minor(instrument: Instrument, side: int, entry_px: int, exit_px: int, 
 
 
 @compiled
+def _converted(rate: int, volume_cu: int, lot_cu: int, scaled_rate_e8: int) -> int:
+    """Return ``rate x volume / lot x scaled_rate / 10^16`` half up, exact and without overflow.
+
+    By the lot first, its remainder kept, since a floor of a floor is the floor; doubled, to round by plus one half.
+    """
+    whole, rest = wide_divmod(2 * rate, volume_cu, lot_cu)
+    part = mul_div_floor(rest, scaled_rate_e8, lot_cu)
+    twice, left = wide_divmod(whole, scaled_rate_e8, 10**16)
+    return (twice + (left + part) // 10**16 + 1) // 2
+
+
+@compiled
 def commission_minor(instrument: Instrument, price_px: int, volume_cu: int, rate_e8: int) -> int:
     """Return the commission of one side, <= 0 (scales: protocol sheet 5.5)."""
     rate = instrument.commission_rate
@@ -76,9 +88,7 @@ def commission_minor(instrument: Instrument, price_px: int, volume_cu: int, rate
         if rate_e8 == RATE_ONE_E8:
             charge = mul_div_half_away(rate * scale, volume_cu, instrument.lot_cu * RATE_ONE_E8)
         else:
-            charge = mul_div_half_away(
-                mul_div_half_away(rate, rate_e8, 100) * scale, volume_cu, instrument.lot_cu * 10**14
-            )
+            charge = _converted(rate, volume_cu, instrument.lot_cu, rate_e8 * scale)
     else:
         # px x cu x (rate / 10^5) / 100 x 10^(digits - 7); the last power is folded into money_minor's scale
         value = mul_div_half_away(price_px * volume_cu, rate_e8, RATE_ONE_E8)

@@ -94,6 +94,12 @@ def _mark_at_equity(run: Run, book: Book, equity_minor: int) -> int:
 
 
 @inlined
+def _px_of_minor(run: Run, book: Book) -> int:
+    """Return how far the mark moves, rounded up, for one minor unit of equity."""
+    return int(10.0 ** (7 - run.instrument.money_digits) / book.position.volume_cu) + 1
+
+
+@inlined
 def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
     """Skip dull rounds while a position is open and nothing is pending; the peak moves in passing.
 
@@ -105,7 +111,7 @@ def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
     if bars.rate_e8.shape[0] > 0 or (guards.halted == 1 and params.rearm_after_ms > 0):
         return place
     side, periods, back = position.side, periods_of(params), params.spike_bars + 1
-    slack = 2 * instrument.step_px
+    slack = 2 * instrument.step_px + _px_of_minor(run, book)  # money is rounded, the mark is not
     stop = max(side * position.sl_px, side * _mark_at_equity(run, book, book.floor_minor) + slack)
     target = side * position.tp_px
     peak = side * _mark_at_equity(run, book, peak_minor) - slack

@@ -26,6 +26,7 @@ from palmbot.core.types import (
     Reason,
     Sentiment,
     State,
+    StopKind,
     Verdict,
 )
 from palmbot.units import DAY_MS
@@ -40,6 +41,7 @@ _HOLDING = int(Reason.HOLDING)
 _TRAIL = int(Reason.TRAIL)
 _TIME = int(Reason.TIME)
 _SIGNAL = int(Reason.SIGNAL)
+_ATR = int(StopKind.ATR)
 ENTRY = int(Reason.ENTRY_LONG)  # the reasons of an entry begin here
 
 
@@ -97,7 +99,7 @@ def _trail_px(
     params: Params, instrument: Instrument, running: Indicators, close_px: int, spread_px: int, side: int
 ) -> int:
     """Return the stop level that the trail asks for at this bar close; 0 where the profile does not trail."""
-    if params.trail_ppm == 0 and params.trail_atr == 0.0:
+    if (params.trail_atr if params.stop_kind == _ATR else float(params.trail_ppm)) <= 0.0:
         return 0
     ppm, multiple, step = params.trail_ppm, params.trail_atr, instrument.step_px
     distance = sizing.distance_px(params.stop_kind, ppm, multiple, close_px, running.atr, step)

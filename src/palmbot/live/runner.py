@@ -66,7 +66,8 @@ class Runner:
             HaltError: the journal failed, or the bot cannot keep up. Open positions keep the broker's stop.
         """
         self.started_seq = await startup.recover(self.trader, self._wires, self._about)
-        self.start_balance_minor = self.trader.book.balance_minor
+        won_minor = sum(trade.pnl_minor for trade in self.trader.trades)  # while the bot was down: this run counts them
+        self.start_balance_minor = self.trader.book.balance_minor - won_minor
         await self._take(self.trader.owed(self._clock_ms()))
         if on_started is not None:
             on_started()

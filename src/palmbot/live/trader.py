@@ -306,6 +306,8 @@ class Trader:
             reason = live_breakers.gate(rules.limits, self.watch, Wire(ts_ms, mark.spread_px, usual_px, silence_ms))
         if reason == Reason.NONE and (self.parked or not self.book.is_settled):
             reason = Reason.OUTCOME_UNKNOWN
+        if reason == Reason.NONE and self.book.holding is not None:  # found since the decision
+            reason = Reason.HOLDING
         if reason != Reason.NONE:
             self.outbox.append(records.refusal(ts_ms, decision.bar_end_ms, decision.side, reason))
             return []

@@ -23,22 +23,14 @@ from tests.contract.journal_stories import (
 )
 
 from palmbot.adapters import tables
-from palmbot.adapters.database import engine_of
 from palmbot.adapters.journal import EquityRow, Journal, rebuild
 from palmbot.model import Execution, JournalEvent, OrderEvent, Refusal
 from palmbot.orders.records import event_of_order_event
 
 
-def in_memory() -> Journal:
-    """Return a journal without migrations, which are slow; they make the same tables (tests/contract)."""
-    engine = engine_of("sqlite://")
-    tables.metadata.create_all(engine)
-    return Journal(engine, engine.connect(), inline=True, deferred_max=100)
-
-
 @pytest.fixture
 async def journal() -> AsyncIterator[Journal]:
-    made = in_memory()
+    made = Journal.open("sqlite://", inline=True)
     yield made
     await made.close()
 
@@ -95,7 +87,7 @@ def _projections(journal: Journal) -> list[list[Any]]:
 async def _assert_trades(
     told: list[Story], events: list[JournalEvent], late: list[JournalEvent], chance: random.Random
 ) -> None:
-    journal = in_memory()
+    journal = Journal.open("sqlite://", inline=True)
     while events:
         size = chance.randint(1, len(events))
         await journal.append(events[:size])

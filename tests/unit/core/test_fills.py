@@ -117,7 +117,7 @@ def test_commission_is_rounded_from_the_exact_charge(
     exact = money.exact_commission(instrument, price_px, volume_cu, rate_e8)
     charge_e10 = Fraction(rate * 100 * volume_cu, lot_cu)  # a charge of 400 million of a currency is nobody's,
     value_e7 = money.exact_money(price_px * volume_cu, rate_e8, 7)  # nor a position of 400 000 million
-    if fits(exact) and fits(charge_e10) and fits(value_e7):
+    if fits(exact) and fits(charge_e10) and fits(value_e7) and fits(rate_e8 * 10**decimals):
         assert is_rounded(-fills.commission_minor(instrument, price_px, volume_cu, rate_e8), exact, decimals)
 
 

@@ -58,7 +58,7 @@ def test_an_open_position_shows_its_stop_and_floating_result() -> None:
 
 
 def test_trades_and_decisions_are_the_newest_few_newest_first() -> None:
-    stage = Stage(EAGER._replace(losses_max=0, daily_loss_bp=0, drawdown_bp=0))
+    stage = Stage(EAGER._replace(warmup_bars=99, daily_loss_bp=0, drawdown_bp=0))
     for number in range(12):
         stage.enter(hour(2 * number))
         stage.tick(hour(2 * number) + 15_000, 3_900 if number % 3 else 4_100)
