@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _CORE = Path(__file__).parent / "core"
@@ -26,8 +24,12 @@ def core_hash() -> str:
 
 def _cache_dir(key: str) -> Path:
     """Return a writable cache folder for ``key``; a temporary one where the usual place cannot be written."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    wanted = root / "palmbot" / "numba" / key
+    import tempfile  # noqa: PLC0415 - only where it is used
+
+    asked = os.environ.get("NUMBA_CACHE_DIR")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = Path(asked) if asked else home / "palmbot" / "numba"
+    wanted = root if root.name == key else root / key  # a child process inherits a folder that is keyed already
     try:
         wanted.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=wanted):
@@ -37,9 +39,17 @@ def _cache_dir(key: str) -> Path:
 
 
 CORE_HASH = core_hash()
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_dir(CORE_HASH)))
+NUMBA_CACHE = _cache_dir(CORE_HASH)
+os.environ["NUMBA_CACHE_DIR"] = str(NUMBA_CACHE)
 
-try:
-    __version__ = version("palm-oil-bot")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0+source"
+
+def __getattr__(name: str) -> str:
+    """Return ``__version__``, looked up when it is asked for."""
+    if name != "__version__":
+        raise AttributeError(name)
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, and rarely asked for
+
+    try:
+        return version("palm-oil-bot")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0+source"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import secrets
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -16,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from palmbot import CORE_HASH, __version__
+from palmbot import CORE_HASH, NUMBA_CACHE, __version__
+from palmbot.adapters.chance import name_part
 from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
@@ -102,8 +101,7 @@ def run_bot(settings: Settings, on_view: OnView | None, *, in_memory: bool = Fal
 
 def is_cold() -> bool:
     """Return whether the decision core has still to be compiled on this machine, which takes a while, once."""
-    folder = Path(os.environ["NUMBA_CACHE_DIR"])
-    return next(folder.rglob("step.step-*.nbi"), None) is None
+    return next(NUMBA_CACHE.rglob("step.step-*.nbi"), None) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +241,7 @@ def _show_now(runner: Runner, labels: Labels, on_view: OnView) -> None:
 def _place(settings: Settings, clock: SystemClock) -> tuple[_Place, Settings]:
     """Return where the run is kept: a folder of its own for a file, the resumed one, or the default journal."""
     stamp = datetime.fromtimestamp(clock.utc_ms() / 1_000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    run_id = f"{stamp}-{secrets.token_hex(2)}"
+    run_id = f"{stamp}-{name_part()}"
     resumed = settings.run.resume_dir
     if resumed is not None:
         return _Place(resumed, run_id), _resumed(settings, resumed)
@@ -314,7 +312,7 @@ def no_rolls() -> RollArrays:
 def _instance(journal: Journal) -> str:
     """Return this journal's four letters in every client order id, made once."""
     started = journal.last("run_started")
-    return secrets.token_hex(2) if started is None else str(started.body["instance"])
+    return name_part() if started is None else str(started.body["instance"])
 
 
 def _about(settings: Settings, place: _Place, params: Params, series: DataSet, owner: Owner) -> dict[str, Any]:

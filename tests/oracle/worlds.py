@@ -18,6 +18,7 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 START_MS = 1_577_923_200_000  # Thursday 2020-01-02: a weekend is never far
 PERIODS_MS = (MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, HOUR_MS, 4 * HOUR_MS, DAY_MS)
+LOT_MAX_CU = 10**10  # a hundred million units
 WITHIN_A_BAR_MS = (0, 0, 7_000, 15_000, 20_000, 40_000, 45_000, 50_000)
 
 
@@ -85,7 +86,7 @@ def instrument_of(rng: Random, step_px: int, price_px: int, at_ms: int) -> Instr
     money_digits = rng.choice((0, 2, 2, 2, 2, 3, 5))
     worth_minor = rng.choice((20, 1_000, 1_000, 30_000))  # of one volume step at the first price
     volume_step = max(1, worth_minor * 10**7 // (price_px * 10**money_digits))
-    lot_cu = volume_step * rng.choice((1, 10, 100))
+    lot_cu = max(volume_step, min(volume_step * rng.choice((1, 10, 100)), LOT_MAX_CU))
     commission_kind = rng.randrange(3)
     lot_value = price_px * lot_cu * 10  # a lot's worth in 1e-8 of the quote currency
     percent_rate = rng.choice((3_250, 10_000, 80_000, 200_000, 1))  # percent x 10^5

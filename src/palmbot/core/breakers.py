@@ -35,7 +35,7 @@ def armed(balance_minor: int, day_start_ms: int) -> Breakers:
 
 @compiled
 def _lost(base_minor: int, equity_minor: int, limit_bp: int) -> bool:
-    return limit_bp > 0 and (base_minor - equity_minor) * 10_000 >= limit_bp * base_minor
+    return base_minor > 0 and limit_bp > 0 and (base_minor - equity_minor) * 10_000 >= limit_bp * base_minor
 
 
 @compiled

@@ -63,13 +63,13 @@ def gross_minor(instrument: Instrument, side: int, entry_px: int, exit_px: int, 
 
 
 @compiled
-def _converted(rate: int, volume_cu: int, lot_cu: int, scaled_rate_e8: int) -> int:
-    """Return ``rate x volume / lot x scaled_rate / 10^16`` half up, exact and without overflow.
+def _scaled(a: int, b: int, divisor: int, scaled_rate_e8: int) -> int:
+    """Return ``a x b / divisor x scaled_rate / 10^16`` (all >= 0) half up, exact and without overflow.
 
-    By the lot first, its remainder kept, since a floor of a floor is the floor; doubled, to round by plus one half.
+    By the divisor first, its remainder kept, since a floor of a floor is the floor; doubled, to round by plus a half.
     """
-    whole, rest = wide_divmod(2 * rate, volume_cu, lot_cu)
-    part = mul_div_floor(rest, scaled_rate_e8, lot_cu)
+    whole, rest = wide_divmod(2 * a, b, divisor)
+    part = mul_div_floor(rest, scaled_rate_e8, divisor)
     twice, left = wide_divmod(whole, scaled_rate_e8, 10**16)
     return (twice + (left + part) // 10**16 + 1) // 2
 
@@ -83,16 +83,11 @@ def commission_minor(instrument: Instrument, price_px: int, volume_cu: int, rate
     kind = instrument.commission_kind
     scale = 10**instrument.money_digits
     if kind == _PER_LOT_DEPOSIT:
-        charge = mul_div_half_away(rate * scale, volume_cu, instrument.lot_cu * RATE_ONE_E8)
+        charge = _scaled(rate, volume_cu, instrument.lot_cu, RATE_ONE_E8 * scale)
     elif kind == _PER_LOT_QUOTE:
-        if rate_e8 == RATE_ONE_E8:
-            charge = mul_div_half_away(rate * scale, volume_cu, instrument.lot_cu * RATE_ONE_E8)
-        else:
-            charge = _converted(rate, volume_cu, instrument.lot_cu, rate_e8 * scale)
-    else:
-        # px x cu x (rate / 10^5) / 100 x 10^(digits - 7); the last power is folded into money_minor's scale
-        value = mul_div_half_away(price_px * volume_cu, rate_e8, RATE_ONE_E8)
-        charge = mul_div_half_away(value, rate * scale, 10**14)
+        charge = _scaled(rate, volume_cu, instrument.lot_cu, rate_e8 * scale)
+    else:  # units x price x rate / 10^5 percent
+        charge = _scaled(price_px * volume_cu, rate, 1_000_000, rate_e8 * scale)
     return -max(charge, instrument.commission_min_minor)
 
 
@@ -139,11 +134,12 @@ def swap_minor(instrument: Instrument, side: int, bid_px: int, volume_cu: int, r
     rate *= swap_multiple(instrument, instant_ms)
     if rate == 0:
         return 0
+    scaled_rate_e8 = rate_e8 * 10**instrument.money_digits
     if instrument.swap_kind == _SWAP_PRICE:
-        quote = mul_div_half_away(rate, volume_cu, 1)  # price x 10^10 x cu
-        return mul_div_half_away(mul_div_half_away(quote, rate_e8, RATE_ONE_E8), 10**instrument.money_digits, 10**12)
-    value = mul_div_half_away(bid_px * volume_cu, rate_e8, RATE_ONE_E8)
-    return mul_div_half_away(value, rate * 10**instrument.money_digits, 10**14 * 360)
+        charge = _scaled(abs(rate), volume_cu, 10_000, scaled_rate_e8)
+    else:
+        charge = _scaled(bid_px * volume_cu, abs(rate), 360_000_000, scaled_rate_e8)
+    return charge if rate > 0 else -charge
 
 
 @compiled

@@ -1,0 +1,10 @@
+"""The system's randomness: the only file that draws what no seed could give again."""
+
+from __future__ import annotations
+
+import secrets
+
+
+def name_part() -> str:
+    """Return four letters of 0-9 and a-f that no other install or run is likely to have."""
+    return secrets.token_hex(2)
