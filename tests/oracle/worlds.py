@@ -198,8 +198,7 @@ def world_of(rng: Random, bars_max: int = 60) -> World:
     boundary_ms = rng.choice(rng.choice(times))
     instrument = instrument_of(rng, step_px, path[0][0] * step_px, boundary_ms)
     params = params_of(rng, period_ms)
-    # a converted charge is rounded twice, which five decimals of money would show
-    rates = rates_of(rng, count) if instrument.money_digits < 5 and chance(rng, 30) else []
+    rates = rates_of(rng, count) if chance(rng, 30) else []
     opens, highs, lows, closes = (int64([bar[column] * step_px for bar in path]) for column in range(4))
     stamped = (int64([ts for ts, _ in times]), int64([end for _, end in times]))
     bars = BarArrays(stamped[0], stamped[1], opens, highs, lows, closes, int64(rates))

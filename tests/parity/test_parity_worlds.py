@@ -81,6 +81,8 @@ def compared(world: World, rig: Rig | None = None) -> tuple[list[str], Told] | N
         result = backtest.run(series, "rsi_sentiment", params, world.balance_minor)
     except RefusedError:  # a broker would have stopped it out: the exchange refuses such a world too
         return None
+    if any(min(trade.sl_px, trade.tp_px) <= 0 for trade in result.trades):
+        return None  # no broker takes a level at or below a price of zero
     mine = told_by_backtest(result)
     theirs = told_by_bot(series, rig or Rig(params, world.balance_minor))
     return differences(mine, theirs), mine

@@ -36,21 +36,13 @@ digits = st.sampled_from([0, 2, 2, 3, 5, 8])
 
 
 def volume_for(price_px: int, wanted_cu: int) -> int:
-    """Return a volume whose value at ``price_px`` stays inside 64 bits."""
-    return max(1, min(wanted_cu, 9 * 10**18 // price_px))
+    """Return a volume whose value at ``price_px`` is at most 400 000 million of a currency."""
+    return max(1, min(wanted_cu, 4 * 10**18 // price_px))
 
 
-def fits(minor: int | Fraction) -> bool:
-    """Return whether money fits 64 bits; what no account holds is not asked."""
-    return -(1 << 62) < minor < 1 << 62
-
-
-def is_rounded(minor: int, exact: Fraction, decimals: int) -> bool:
-    """Return whether ``minor`` is ``exact`` rounded.
-
-    A converted charge is rounded on the way to 1e-7 of a currency, the px x cu in which the core carries money.
-    """
-    return abs(minor - exact) <= Fraction(1, 2) + Fraction(10**decimals, 10**7)
+def is_held(minor: int | Fraction, rate_e8: int, decimals: int) -> bool:
+    """Return whether an account may hold so much: 64 bits carry it, and the rate in its minor units."""
+    return abs(minor) <= 1 << 62 and rate_e8 * 10**decimals <= 1 << 62
 
 
 # ---- the worked recordings of the protocol sheet, section 5.6
@@ -97,28 +89,23 @@ def test_a_thousand_euros_at_leverage_one_hundred_hold_a_margin_of_1120() -> Non
 def test_gross_is_exact(side: int, entry_px: int, exit_px: int, wanted_cu: int, rate_e8: int, decimals: int) -> None:
     volume_cu = volume_for(max(entry_px, exit_px), wanted_cu)
     exact = money.money(side * (exit_px - entry_px) * volume_cu, rate_e8, decimals)
-    if fits(exact):
+    if is_held(exact, rate_e8, decimals):
         instrument = Instrument(money_digits=decimals)
         assert fills.gross_minor(instrument, side, entry_px, exit_px, volume_cu, rate_e8) == exact
 
 
-@given(st.sampled_from(list(CommissionKind)), prices, st.integers(1, 10**8), st.integers(1, 10**7), rates, digits)
-@example(CommissionKind.PER_LOT_QUOTE, 110_000, 100, 250_000_000, 447_120_000, 2)  # a lot of EURUSD, in ringgit
-@example(CommissionKind.PERCENT_OF_VALUE, 10**10, 10**3, 10**5, 447_120_000, 2)
-def test_commission_is_rounded_from_the_exact_charge(
-    kind: CommissionKind, price_px: int, hundredths: int, rate: int, rate_e8: int, decimals: int
+@given(st.sampled_from(list(CommissionKind)), prices, st.integers(1, 10**13), st.integers(1, 10**6), rates, digits)
+@example(CommissionKind.PER_LOT_QUOTE, 110_000, 10_000_000, 250_000_000, 447_120_000, 2)  # EURUSD, in ringgit
+@example(CommissionKind.PER_LOT_DEPOSIT, 110_000, 33_333, 250_000_000, RATE_ONE_E8, 2)
+@example(CommissionKind.PERCENT_OF_VALUE, 10**10, 10**8, 10**5, 447_120_000, 2)
+def test_commission_is_exact(
+    kind: CommissionKind, price_px: int, wanted_cu: int, rate: int, rate_e8: int, decimals: int
 ) -> None:
-    """Volumes are whole hundredths of a lot, as brokers' steps are."""
-    lot_cu = 10_000_000
-    volume_cu = max(1, volume_for(price_px, hundredths * lot_cu // 100) // 10**5) * 10**5
-    if price_px * volume_cu > 9 * 10**18:
-        return
+    volume_cu, lot_cu = volume_for(price_px, wanted_cu), 10_000_000
     instrument = Instrument(money_digits=decimals, lot_cu=lot_cu, commission_kind=int(kind), commission_rate=rate)
-    exact = money.exact_commission(instrument, price_px, volume_cu, rate_e8)
-    charge_e10 = Fraction(rate * 100 * volume_cu, lot_cu)  # a charge of 400 million of a currency is nobody's,
-    value_e7 = money.exact_money(price_px * volume_cu, rate_e8, 7)  # nor a position of 400 000 million
-    if fits(exact) and fits(charge_e10) and fits(value_e7) and fits(rate_e8 * 10**decimals):
-        assert is_rounded(-fills.commission_minor(instrument, price_px, volume_cu, rate_e8), exact, decimals)
+    exact = money.commission(instrument, price_px, volume_cu, rate_e8)
+    if is_held(exact, rate_e8, decimals):
+        assert fills.commission_minor(instrument, price_px, volume_cu, rate_e8) == exact
 
 
 @pytest.mark.parametrize("lot_cu", [100, 2_500, 10_000_000, 1_000_000_000])
@@ -153,7 +140,7 @@ def test_the_estimate_is_the_commission_before_rounding(
     st.sampled_from(list(SwapKind)), sides, prices, st.integers(1, 10**9), st.integers(-(10**9), 10**9), rates, digits
 )
 @example(SwapKind.PRICE, LONG, 400_000_000, 2_500, -25_000_000_000, 22_345_678, 2)  # -2.5 points of palm oil
-def test_swap_is_rounded_from_the_exact_charge_on_each_weekday(  # noqa: PLR0917 - a charge depends on them all
+def test_swap_is_exact_on_each_weekday(  # noqa: PLR0917 - a charge depends on them all
     kind: SwapKind, side: int, bid_px: int, wanted_cu: int, rate: int, rate_e8: int, decimals: int
 ) -> None:
     volume_cu = volume_for(bid_px, wanted_cu)
@@ -162,10 +149,9 @@ def test_swap_is_rounded_from_the_exact_charge_on_each_weekday(  # noqa: PLR0917
     )
     for day in range(7):
         instant_ms = MONDAY_MS + day * DAY_MS + 22 * HOUR_MS
-        exact = money.exact_swap(instrument, side, bid_px, volume_cu, rate_e8, instant_ms)
-        if fits(exact * 10 ** (10 - decimals)):  # a charge of 400 million of a currency is nobody's
-            charged = fills.swap_minor(instrument, side, bid_px, volume_cu, rate_e8, instant_ms)
-            assert is_rounded(charged, exact, decimals)
+        exact = money.swap(instrument, side, bid_px, volume_cu, rate_e8, instant_ms)
+        if is_held(exact, rate_e8, decimals):
+            assert fills.swap_minor(instrument, side, bid_px, volume_cu, rate_e8, instant_ms) == exact
 
 
 def test_swap_is_three_fold_on_its_day_and_never_at_the_weekend() -> None:
@@ -189,7 +175,7 @@ def test_margin_is_a_share_of_the_value(
 ) -> None:
     volume_cu = volume_for(price_px, wanted_cu)
     instrument = Instrument(money_digits=decimals, leverage=leverage)
-    if fits(money.money(price_px * volume_cu, rate_e8, decimals)):
+    if is_held(money.money(price_px * volume_cu, rate_e8, decimals), rate_e8, decimals):
         held = fills.margin_minor(instrument, price_px, volume_cu, rate_e8)
         assert held == money.margin(instrument, price_px, volume_cu, rate_e8)
 
