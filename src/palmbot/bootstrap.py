@@ -20,8 +20,8 @@ from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
 from palmbot.adapters.lease import FileLease
-from palmbot.core.types import BarArrays, Int64Array, Params, RollArrays, SentimentArrays
-from palmbot.errors import ConfigError, UsageError
+from palmbot.core.types import BarArrays, Params, RollArrays, SentimentArrays
+from palmbot.errors import ConfigError, RefusedError, UsageError
 from palmbot.exchange.books import Books
 from palmbot.exchange.broker import Broker
 from palmbot.exchange.feed import Feed, FileFeed, GeneratedFeed
@@ -35,7 +35,8 @@ from palmbot.model import BotView
 from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner
 from palmbot.research import backtest, data
-from palmbot.research.result import Costs, DataSet, RunResult
+from palmbot.research.journaled import Journaled, result_of, series_of
+from palmbot.research.result import DataSet, RunResult
 from palmbot.research.statistics import Summary, summarize
 from palmbot.sentiment.timeline import Timeline
 from palmbot.settings import DataSettings, Settings
@@ -168,6 +169,7 @@ async def _trade(
     rules = Rules(params, spec.core, market.series.period_ms, spec.session)
     trader = Trader(rules, Book(owner, settings.balance_minor), market.timeline)
     about = _about(settings, place, params, market.series, owner)
+    _refuse_changed(journal, about)
     runner = Runner(trader, Wires(broker, broker, journal, pacer, clock), inbox, about)
     if isinstance(pacer, LockStep):
         pacer.awaited = lambda: repr([each.client_order_id for each in trader.book.in_flight])
@@ -324,6 +326,7 @@ def _about(settings: Settings, place: _Place, params: Params, series: DataSet, o
         "symbol": owner.symbol,
         "profile": settings.profile,
         "version": __version__,
+        "period_ms": series.period_ms,
         "core_hash": CORE_HASH,
         "params": params._asdict(),
         "instrument": settings.instrument.core._asdict(),
@@ -333,52 +336,47 @@ def _about(settings: Settings, place: _Place, params: Params, series: DataSet, o
     }
 
 
+def _refuse_changed(journal: Journal, about: dict[str, Any]) -> None:
+    """Refuse to go on from running values that were computed by other settings or on other data."""
+    before = journal.last("run_started")
+    if before is None:
+        return
+    now, then = _meaning(about), _meaning(before.body)
+    changed = [name for name in now if now[name] != then.get(name)]
+    if changed:
+        raise RefusedError(
+            "SETTINGS_CHANGED",
+            "Go on with the settings this journal began with, or give the new ones a data_dir of their own.",
+            changed=",".join(changed),
+        )
+
+
+def _meaning(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what the journaled state depends on."""
+    values = {name: about.get(name) for name in ("symbol", "period_ms", "data_fingerprint", "instrument")}
+    return values | {
+        name: about["params"].get(name) for name in ("rsi_period", "atr_period", "stop_kind", "spike_bars")
+    }
+
+
 # -- the run's result, from its journal alone
 
 
 def _result(
-    settings: Settings,
-    params: Params,
-    journal: Journal,
-    runner: Runner,
-    facts: tuple[str, tuple[int, ...], DataSet],
+    settings: Settings, params: Params, journal: Journal, runner: Runner, facts: tuple[str, tuple[int, ...], DataSet]
 ) -> tuple[RunResult, DataSet]:
-    run_id, (spread_minor, slippage_minor), series = facts
-    bars = [each.body for each in journal.events("bar_closed", runner.started_seq) if each.body["live"]]
-    stopped = journal.events("run_stopped", runner.started_seq)[-1].body
-    curve = [*bars, *([stopped] if stopped["end_ms"] > 0 else [])]
-    trades = journal.trades(run_id)
-    breakers = journal.events("breaker", runner.started_seq)
-
-    def total(name: str) -> int:
-        return sum(getattr(trade, name) for trade in trades)
-
-    result = RunResult(
-        profile=settings.profile,
-        params=params,
-        start_balance_minor=runner.start_balance_minor,
-        balance_minor=stopped["balance_minor"],
-        equity_end_minor=stopped["equity_minor"],
-        trades=trades,
+    run_id, costs, series = facts
+    kept = Journaled(
+        bars=tuple(each.body for each in journal.events("bar_closed", runner.started_seq) if each.body["live"]),
+        stopped=journal.events("run_stopped", runner.started_seq)[-1].body,
+        trades=journal.trades(run_id),
         refusals=journal.refusals(run_id),
-        costs=Costs(spread_minor, slippage_minor, total("commission_minor"), total("swap_minor"), total("fee_minor")),
-        equity_ts_ms=_column(curve, "end_ms"),
-        equity_minor=_column(curve, "equity_minor"),
-        equity_low_minor=_column(curve, "equity_low_minor"),
-        exposure=float(np.mean([bool(each["held"]) for each in curve])) if curve else 0.0,
-        rsi=np.array([each.get("rsi", np.nan) for each in curve], np.float64),
-        halts=tuple((each.ts_ms, each.body["reason"]) for each in breakers),
+        halts=tuple((each.ts_ms, each.body["reason"]) for each in journal.events("breaker", runner.started_seq)),
+        start_balance_minor=runner.start_balance_minor,
+        spread_minor=costs[0],
+        slippage_minor=costs[1],
     )
-    if series.synthetic:
-        names = ("ts_ms", "end_ms", "open_px", "high_px", "low_px", "close_px")
-        ts, end, opens, highs, lows, closes = (_column(bars, name) for name in names)
-        seen = BarArrays(ts, end, opens, highs, lows, closes, np.zeros(0, np.int64))
-        series = replace(series, bars=seen, rows_read=len(bars))
-    return result, series
-
-
-def _column(rows: list[dict[str, Any]], name: str) -> Int64Array:
-    return np.array([row[name] for row in rows], np.int64)
+    return result_of(kept, settings.profile, params), series_of(kept, series) if series.synthetic else series
 
 
 def _write_files(result: RunResult, series: DataSet, summary: Summary, folder: Path) -> None:

@@ -70,6 +70,7 @@ def instrument_of(name: str, value: Mapping[str, Any]) -> InstrumentSpec:
         )
     spread_kind, spread = _price_cost("spread", value["spread"])
     slippage_kind, slippage = _price_cost("slippage", value["slippage"])
+    _refuse_off_grid(value["digits"], {"spread": (spread_kind, spread), "slippage": (slippage_kind, slippage)})
     commission_kind, commission_rate = _commission(value["commission"], lot_cu)
     swap_kind, swap_long, swap_short = _swaps(value["swap_long"], value["swap_short"])
     return InstrumentSpec(
@@ -165,6 +166,19 @@ def _exact(leaf: str, number: Decimal) -> int:
     if number < 1 and leaf in {"lot", "volume_step"}:
         raise ConfigError("OUT_OF_RANGE", "Write a larger value.", setting=f"instrument.{leaf}")
     return int(number)
+
+
+def _refuse_off_grid(digits: int, costs: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse costs between two price steps: a fill would lie there, and no broker takes a level that does."""
+    for leaf, (kind, amount_px) in costs.items():
+        if kind == CostKind.POINTS and amount_px % step_px(digits) != 0:
+            raise ConfigError(
+                "COST_OFF_GRID",
+                f"Make instrument.{leaf} a multiple of the price step, or give the instrument more digits.",
+                setting=f"instrument.{leaf}",
+                points=amount_px / PX,
+                step=step_px(digits) / PX,
+            )
 
 
 def _price_cost(leaf: str, amount: Amount) -> tuple[int, int]:

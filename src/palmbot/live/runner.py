@@ -75,7 +75,9 @@ class Runner:
         while not self._is_over():
             if self.inbox.is_empty and self._is_idle():
                 await self._flush()
-                if self.inbox.is_empty and not self.stop_reason:
+                if self._is_over():  # told so meanwhile
+                    break
+                if self.inbox.is_empty:
                     self._wires.pacer.idle()
             event = await self.inbox.get(self._patience_s())
             await self._take([] if event is None else self._heard(event))

@@ -16,13 +16,14 @@ from palmbot.model import (
     AccountSnapshot,
     BrokerPosition,
     Execution,
+    Fill,
     HistoryBar,
     IntentKind,
     JournalEvent,
     OrderEvent,
     OrderIntent,
 )
-from palmbot.orders.book import Holding
+from palmbot.orders.book import Book, Holding
 from palmbot.orders.lifecycle import Happening
 from palmbot.orders.records import intent_of
 
@@ -48,14 +49,21 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     account = await wires.trading.account()
     if not account.hedged:
         raise RefusedError("ACCOUNT_NETTED", "Use a hedged account.", account_id=account.account_id)
-    missed = await _missed_closes(trader, account, wires)
-    if not missed:
-        _adopt(trader, account, intents)
+    _refuse_rivals(trader, account)
+    own = trader.book.own(account)
+    if len(own) > 1:
+        ids = ",".join(str(each.position_id) for each in own)
+        raise RefusedError("SEVERAL_POSITIONS", "Close all but one of them by hand, then start again.", positions=ids)
+    unheard = await _unheard(trader, account, wires)
+    trader.book.balance_minor = account.balance_minor - sum(_net_minor(event) for event in unheard)
     now_ms = 0 if newest is None else newest.ts_ms
     started = await wires.journal.append([JournalEvent("run_started", now_ms, about)])
     history = await wires.quotes.history(trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
-    _catch_up(trader, history, missed)
-    _adopt(trader, account, intents)
+    _catch_up(trader, history, unheard)
+    known = trader.book.holding
+    trader.book.adopt(account, intents)
+    if known is None or not own or known.position.position_id != own[0].position_id:
+        trader.bars_held = 0
     wires.journal.defer(tuple(trader.outbox))
     trader.outbox.clear()
     return started
@@ -73,7 +81,7 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     for intent in unanswered:
         book.happened(intent.client_order_id, Happening.LOSE)
     account = await wires.trading.account()
-    for event in await _missed_closes(trader, account, wires):
+    for event in await _unheard(trader, account, wires):
         trader.on_order_event(event)
     if book.holding is None or _is_there(book.holding, account):  # else it is gone, and its deals are not listed yet
         own = book.adopt(account, _intents(wires))
@@ -94,6 +102,16 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     if holding.is_protected:
         return []
     return trader.amend((holding.sl_wanted_px, holding.tp_wanted_px), holding.reason, now_ms)
+
+
+def _refuse_rivals(trader: Trader, account: AccountSnapshot) -> None:
+    rivals = [each for each in account.positions if trader.book.owner.rivals(each.label) and each.volume_cu > 0]
+    if rivals:
+        raise RefusedError(
+            "FOREIGN_INSTANCE",
+            "Another install holds a position here: start it again with its own journal, or close it by hand.",
+            labels=",".join(each.label for each in rivals),
+        )
 
 
 def _is_there(holding: Holding, account: AccountSnapshot) -> bool:
@@ -131,54 +149,60 @@ def _entered_bars(intents: Mapping[str, OrderIntent]) -> set[int]:
     return {each.bar_end_ms for each in intents.values() if each.kind is IntentKind.ENTER}
 
 
-async def _missed_closes(trader: Trader, account: AccountSnapshot, wires: Wires) -> list[OrderEvent]:
-    """Return what closed the held position, or a part of it, without being counted: as the events that were not heard.
+async def _unheard(trader: Trader, account: AccountSnapshot, wires: Wires) -> list[OrderEvent]:
+    """Return the deals of own positions that were not taken in yet, as the events that were not heard, oldest first.
 
-    Deals carry neither label nor reason. One of the protective order tells itself by its order id; any other may be
-    the close that this bot asked for last.
+    Deals carry neither label nor reason. An opening one belongs to the position with the label of its entry. A closing
+    one of the protective order tells itself by its order id; any other may be the close that this bot asked for last.
     """
-    known = trader.book.holding
-    if known is None:
-        return []
-    number = known.position.position_id
-    asked = [each for each in _intents(wires).values() if each.kind is IntentKind.CLOSE and each.position_id == number]
-    left_cu = sum(each.volume_cu for each in account.positions if each.position_id == number)
+    book, known, intents = trader.book, trader.book.holding, _intents(wires)
     events: list[OrderEvent] = []
-    for fill in reversed(await wires.trading.deals(number)):
-        if fill.close is None or trader.book.has_counted(fill.deal_id):
-            continue
-        request_id = ""
-        if asked and fill.order_id != known.protection_id:
-            trader.book.recall(asked[-1])
-            request_id = asked[-1].client_order_id
-        after = replace(known.position, volume_cu=left_cu)
-        events.append(OrderEvent(Execution.FILLED, fill.ts_ms, None, after, fill, request_id=request_id))
-        left_cu += fill.close.closed_cu
-    return events[::-1]
+    if known is not None:
+        number = known.position.position_id
+        asked = [each for each in intents.values() if each.kind is IntentKind.CLOSE and each.position_id == number]
+        left_cu = sum(each.volume_cu for each in account.positions if each.position_id == number)
+        for fill in reversed(await wires.trading.deals(number)):
+            if fill.close is None or book.has_counted(fill.deal_id):
+                continue
+            request = asked[-1] if asked and fill.order_id != known.protection_id else None
+            events.append(_event(book, fill, replace(known.position, volume_cu=left_cu), request))
+            left_cu += fill.close.closed_cu
+    events.reverse()
+    for position in book.own(account):
+        if known is None or known.position.position_id != position.position_id:
+            fills = [each for each in await wires.trading.deals(position.position_id) if each.close is None]
+            entry = intents.get(position.label)
+            events += [_event(book, each, position, entry) for each in fills if not book.has_counted(each.deal_id)]
+    return events
 
 
-def _adopt(trader: Trader, account: AccountSnapshot, intents: Mapping[str, OrderIntent]) -> None:
-    known = trader.book.holding
-    own = trader.book.adopt(account, intents)
-    if len(own) > 1:
-        ids = ",".join(str(each.position_id) for each in own)
-        raise RefusedError("SEVERAL_POSITIONS", "Close all but one of them by hand, then start again.", positions=ids)
-    if not own or known is None or known.position.position_id != own[0].position_id:
-        trader.bars_held = 0
+def _event(book: Book, fill: Fill, after: BrokerPosition, request: OrderIntent | None) -> OrderEvent:
+    """Return the event of ``fill``, ``after`` which the position was so; ``request`` is what it answered."""
+    if request is not None:
+        book.recall(request)
+    name = "" if request is None else request.client_order_id
+    return OrderEvent(Execution.FILLED, fill.ts_ms, None, after, fill, request_id=name)
 
 
-def _catch_up(trader: Trader, history: Sequence[HistoryBar], missed: list[OrderEvent]) -> None:
-    """Let closes and bars that were missed pass through in order of time; a forming bar goes on forming."""
+def _net_minor(event: OrderEvent) -> int:
+    close = None if event.fill is None else event.fill.close
+    if close is None:
+        return 0
+    return close.gross_minor + close.swap_minor + close.commission_minor + close.fee_minor
+
+
+def _catch_up(trader: Trader, history: Sequence[HistoryBar], unheard: list[OrderEvent]) -> None:
+    """Let deals and bars that were missed pass through in order of time; a forming bar goes on forming."""
     feed = trader.feed
     by_end = {feed.end_of(bar.ts_ms): bar for bar in history}  # one bar a bucket
     for end_ms, bar in sorted(by_end.items()):
         if end_ms <= feed.closed_ms:
             continue
-        while missed and missed[0].ts_ms < end_ms:
-            trader.on_order_event(missed.pop(0))
+        while unheard and unheard[0].ts_ms < end_ms:
+            trader.on_order_event(unheard.pop(0))
         if bar.is_forming:
             trader.resume(bar)
         else:
             trader.absorb(bar)
-    while missed:
-        trader.on_order_event(missed.pop(0))
+    while unheard:
+        trader.on_order_event(unheard.pop(0))

@@ -197,12 +197,11 @@ class Trader:
         self.may_trade = True
 
     def resume(self, bar: HistoryBar) -> None:
-        """Go on forming ``bar``, whose first ticks came while the bot was away; a decision for them is too late."""
+        """Go on forming ``bar``, whose first ticks came while the bot was away."""
         self._begin(bar.ts_ms)
         self._advance(bar.ts_ms)
         self.feed.resume(bar)
         self._curve_minor = self.equity_minor
-        self.pending = None
 
     def amend(self, levels: tuple[int, int], reason: int, ts_ms: int) -> list[OrderIntent]:
         """Return the request that puts both levels of the open position where they belong."""

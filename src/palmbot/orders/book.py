@@ -145,15 +145,19 @@ class Book:
         """Move a request on."""
         self._step(self._requests[client_order_id], happening)
 
+    def own(self, account: AccountSnapshot) -> tuple[BrokerPosition, ...]:
+        """Return the open positions of ``account`` that are this bot's; more than one is a divergence."""
+        return tuple(each for each in account.positions if self.owner.owns(each.label) and each.volume_cu > 0)
+
     def adopt(self, account: AccountSnapshot, intents: Mapping[str, OrderIntent]) -> tuple[BrokerPosition, ...]:
-        """Take over from the broker what is this bot's own; return all own positions (more than one is a divergence).
+        """Take over from the broker what is this bot's own; return it.
 
         Args:
             account: the broker's answer.
             intents: journaled entries by client order id, for risk and reason.
         """
         self.balance_minor = account.balance_minor
-        own = tuple(each for each in account.positions if self.owner.owns(each.label) and each.volume_cu > 0)
+        own = self.own(account)
         if not own:
             self.holding = None
             return own

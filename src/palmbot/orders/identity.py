@@ -34,6 +34,11 @@ class Owner:
         match = _SHAPE.fullmatch(label)
         return match is not None and match["instance"] == self.instance and match["symbol"] == _symbol(self.symbol)
 
+    def rivals(self, label: str) -> bool:
+        """Return whether ``label`` was made by another install for this symbol: two bots on one account."""
+        match = _SHAPE.fullmatch(label)
+        return match is not None and match["instance"] != self.instance and match["symbol"] == _symbol(self.symbol)
+
     def order_id(self, bar_end_ms: int, leg: str, tries: int) -> str:
         """Return the client order id of ``leg`` (E, X or A) for the bar that ended at ``bar_end_ms``."""
         words = re.findall(r"[A-Za-z0-9]+", self.profile)

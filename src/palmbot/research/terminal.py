@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from palmbot.research.bootstrap import Band
@@ -35,7 +35,7 @@ def terminal(summary: Summary, result: RunResult, data: DataSet, folder: Path | 
     width = max(len(name) for name, _ in rows)
     label = "SYNTHETIC market\n" if data.synthetic else ""
     lines = [f"{label}{headline(summary)}", "", *(f"{name:<{width}}  {text}" for name, text in rows if text)]
-    lines += ["", *(f"- {each}" for each in (*data.notes, *caveats(summary, result, data)))]
+    lines += ["", *(f"- {each}" for each in (*data.notes, *caveats(summary, result, replace(data, notes=()))))]
     if folder is not None:
         lines.append(f"Kept in {folder}")
     return "\n".join(lines)

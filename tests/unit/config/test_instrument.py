@@ -132,7 +132,7 @@ def test_costs_are_easily_said_in_percent(tmp_path: Path) -> None:
     assert (core.commission_kind, core.commission_rate) == (CommissionKind.PERCENT_OF_VALUE, 2_500)
 
 
-@pytest.mark.parametrize(("digits", "step_px"), [(0, 100_000), (5, 1)])
+@pytest.mark.parametrize(("digits", "step_px"), [(1, 10_000), (5, 1)])
 def test_the_price_step_follows_the_digits(tmp_path: Path, digits: int, step_px: int) -> None:
     assert settings(tmp_path, sets=(f"instrument.digits={digits}",)).instrument.core.step_px == step_px
 
@@ -140,3 +140,10 @@ def test_the_price_step_follows_the_digits(tmp_path: Path, digits: int, step_px:
 def test_swaps_in_points_are_charged_as_prices(tmp_path: Path) -> None:
     core = settings(tmp_path, sets=("instrument.swap_long=-0.25", "instrument.swap_short=0")).instrument.core
     assert (core.swap_kind, core.swap_long, core.swap_short) == (SwapKind.PRICE, -2_500_000_000, 0)
+
+
+def test_a_cost_between_two_price_steps_is_refused(tmp_path: Path) -> None:
+    error = refusal(tmp_path, sets=("instrument.digits=0", "instrument.slippage=0.5"))
+    assert (error.code, error.facts["setting"]) == ("COST_OFF_GRID", "instrument.slippage")
+    on_grid = settings(tmp_path, sets=("instrument.digits=1", "instrument.slippage=0.5"))
+    assert on_grid.instrument.core.slippage == 50_000
