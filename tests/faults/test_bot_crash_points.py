@@ -248,7 +248,7 @@ def test_a_run_that_is_stopped_anywhere_and_goes_on_makes_the_same_trades(
     unbroken: tuple[Told, list[str]], tmp_path: Path
 ) -> None:
     whole, names = unbroken
-    for place in places(names, lambda _: True, 40, "stops"):
+    for place in places(names, lambda _: True, 20, "stops"):
         made = played(tmp_path / f"stop {place}", Fuse(place, stops=True))
         assert made.trades == whole.trades, f"stopped {names[place - 1]} ({place})"
         assert_whole(made, whole)
@@ -273,7 +273,7 @@ def test_a_process_that_dies_loses_no_trade_no_bar_and_no_money(
     operation: str, unbroken: tuple[Told, list[str]], tmp_path: Path
 ) -> None:
     whole, names = unbroken
-    for place in places(names, lambda name: operation in name, 5, operation):
+    for place in places(names, lambda name: operation in name, 3, operation):
         made = played(tmp_path / f"kill {place}", Fuse(place))
         assert_whole(made, whole)
         if names[place - 1] not in {"before enter is sent", "after intent was written"}:
@@ -283,7 +283,7 @@ def test_a_process_that_dies_loses_no_trade_no_bar_and_no_money(
 
 def test_a_process_that_dies_again_and_again_loses_nothing(unbroken: tuple[Told, list[str]], tmp_path: Path) -> None:
     whole, _ = unbroken
-    for seed in range(3):
+    for seed in range(2):
         rng = Random(f"again:{seed}")
         made = played(tmp_path / f"often {seed}", *(Fuse(rng.randint(2, 90)) for _ in range(25)))
         assert_whole(made, whole)

@@ -26,6 +26,7 @@ from palmbot.research.result import DataSet, RunResult
 from palmbot.sentiment.timeline import Timeline
 
 RUN_ID = "parity"
+RECENT = 8  # trades that the bot remembers for its view
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Told:
     equity_minor: int
     curve: tuple[tuple[int, int, int], ...]  # (bar end, equity, lowest equity)
     costs: tuple[int, int]  # spread and slippage
+    newest: tuple[Trade, ...]  # the last few trades once more; on the bot's side by its own book, not the journal
 
 
 def told_by_backtest(result: RunResult) -> Told:
@@ -52,6 +54,7 @@ def told_by_backtest(result: RunResult) -> Told:
         result.equity_end_minor,
         tuple(zip(*(column.tolist() for column in columns), strict=True)),
         (result.costs.spread_minor, result.costs.slippage_minor),
+        result.trades[-RECENT:],
     )
 
 
@@ -98,8 +101,8 @@ async def _told_by_bot(series: DataSet, rig: Rig) -> Told:
         last["equity_minor"],
         (*curve, (last["end_ms"], last["equity_minor"], last["equity_low_minor"])),
         broker.costs(),
+        tuple(reversed(trader.trades))[-RECENT:],
     )
-    assert told.trades == tuple(reversed(trader.trades)) or len(told.trades) > len(trader.trades)
     await journal.close()
     books.close()
     return told

@@ -264,7 +264,8 @@ def test_a_bar_that_closes_on_the_day_boundary_decides_in_the_new_day() -> None:
 
 
 def test_a_cooldown_counts_from_the_losing_bars_end_and_frees_the_decision_at_its_own() -> None:
-    params = ALWAYS_LONG._replace(losses_max=1, cooldown_ms=2 * HOUR_MS)
+    # stopped out at 01:00:15 in the bar that ends at 02:00: an hour and a half later is 03:30
+    params = ALWAYS_LONG._replace(losses_max=1, cooldown_ms=HOUR_MS * 3 // 2)
     played = play(hourly([QUIET, (1_000, 1_000, 980, 1_000), QUIET, QUIET, QUIET]), params)
     assert [(refusal["bar_end_ms"], refusal["reason"]) for refusal in played.refusals] == [
         (at(2), Reason.LOSS_STREAK),
@@ -291,6 +292,13 @@ def test_a_halt_ends_when_it_is_told_to_and_the_new_peak_is_the_equity() -> None
     assert played.outcome.state.breakers.peak_minor == BALANCE - 14 * POINT
 
 
+def test_a_decision_at_the_very_end_of_a_cooldown_is_free() -> None:
+    params = ALWAYS_LONG._replace(losses_max=1, cooldown_ms=HOUR_MS)
+    played = play(hourly([QUIET, (1_000, 1_000, 980, 1_000), QUIET, QUIET]), params)
+    assert [refusal["bar_end_ms"] for refusal in played.refusals] == [at(2)]
+    assert played.outcome.position.entry_ms == at(3)
+
+
 # ---- charges that time brings (rules 46-47)
 
 
@@ -301,6 +309,22 @@ def test_swap_is_charged_after_the_entry_and_up_to_the_exit() -> None:
     assert (trade["entry_ms"], trade["exit_ms"]) == (at(1), at(4))
     assert trade["swap_minor"] == -3 * POINT // 2  # 02:00, 03:00 and 04:00
     assert trade["pnl_minor"] == trade["gross_minor"] + trade["swap_minor"]
+
+
+def test_a_day_opens_after_the_swap_of_the_same_instant() -> None:
+    swapped = UNITS._replace(swap_long=-5 * 10**10, swap_time_ms=11 * HOUR_MS)
+    played = play(hourly([QUIET] * 4, hours=[8, 9, 10, 11]), ALWAYS_LONG, swapped)
+    assert played.outcome.position.swap_minor == -5 * POINT
+    assert played.outcome.state.breakers.day_open_minor == BALANCE - 8 * POINT  # entered 3 points above the bid
+
+
+def test_both_sides_of_the_commission_are_booked_at_the_close() -> None:
+    charged = UNITS._replace(commission_rate=2 * 10**8)  # 2.00 a unit and side: two points
+    opened = play(hourly([QUIET, QUIET]), ALWAYS_LONG, charged).outcome
+    assert (opened.balance_minor, opened.equity_minor) == (BALANCE, BALANCE - 5 * POINT)  # the closing side not yet
+    (trade,) = play(hourly([QUIET] * 3), ALWAYS_LONG._replace(max_bars=1), charged).trades
+    assert trade["commission_minor"] == -4 * POINT
+    assert trade["pnl_minor"] == -8 * POINT
 
 
 def test_a_roll_is_charged_to_a_position_opened_before_it() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import pytest
 from tests.fakes import FakeClock, FakeJournal, FakePacer, FakeQuotes, FakeTrading, Script, Step
-from tests.unit.live.stage import BALANCE, EAGER, OWNER, buying, hour, quote_at, spec_of
+from tests.unit.live.stage import BALANCE, EAGER, OWNER, buying, hour, quote_at, spec_of, through_text
 from tests.unit.orders.ledger import run_started
 
 from palmbot.core.types import Decision, Params
@@ -14,7 +15,7 @@ from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.matching import Matching
 from palmbot.live.runner import Runner, Wires
 from palmbot.live.trader import Rules, Trader
-from palmbot.model import BrokerEvent, HistoryBar, JournalEvent, OrderIntent
+from palmbot.model import BrokerEvent, HistoryBar, IntentKind, JournalEvent, OrderIntent
 from palmbot.orders.book import Book
 from palmbot.sentiment.timeline import Timeline
 from palmbot.units import HOUR_MS, PX, RATE_ONE_E8
@@ -154,3 +155,47 @@ class Bot:
 def flat_bar(ts_ms: int, price: float, *, forming: bool = False) -> HistoryBar:
     px = round(price * PX)
     return HistoryBar(ts_ms, px, px, px, px, is_forming=forming)
+
+
+async def lived(
+    params: Params = EAGER, answer: Callable[[Bot], Callable[[OrderIntent], None]] | None = None
+) -> tuple[Bot, Bot]:
+    """Return a bot that bought at hour 1 and was killed, and the next one with what the first had written."""
+    first = Bot(params)
+    buy = first.buys(1, answer=None if answer is None else answer(first))
+    first.inbox.steps = [first.quote(hour(0), 4_000), buy, first.does(killed)]
+    with pytest.raises(KeyboardInterrupt):
+        await first.runner.run()
+    return first, successor(first, params)
+
+
+def killed() -> None:
+    raise KeyboardInterrupt
+
+
+def successor(first: Bot, params: Params = EAGER) -> Bot:
+    """Return the next bot at the same exchange; what the first had not written is lost."""
+    second = Bot(params, [through_text(event) for event in first.journal.written])
+    second.matching = first.matching
+    second.trading.shown, second.trading.fills = first.matching.account.snapshot(), first.trading.fills
+    return second
+
+
+def dies(_: OrderIntent) -> None:
+    raise KeyboardInterrupt
+
+
+def close_it(bot: Bot, how: str) -> None:
+    """Let the position end while the bot is down."""
+    if how in {"stop", "target"}:
+        bot.play(hour(2), 3_930 if how == "stop" else 4_090)
+    else:
+        bot.play(hour(2), 4_010)
+        held = next(iter(bot.matching.account.positions.values()))
+        parts = (1_000, 1_500) if how == "parts" else (2_500,)
+        for volume_cu in parts:
+            name = f"by hand {volume_cu}"
+            bot.asked(OrderIntent(IntentKind.CLOSE, name, "PALMOIL", -1, volume_cu, 0, 0, position_id=held.position_id))
+    assert bot.matching.account.positions == {}
+    bot.inbox._events.clear()  # nobody was there to hear it
+    bot.trading.shown = bot.matching.account.snapshot()

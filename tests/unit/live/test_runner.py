@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.live.bot import Bot
 from tests.unit.live.stage import BALANCE, EAGER, buying, hour
 
 from palmbot.core.types import Reason
 from palmbot.errors import HaltError
-from palmbot.model import BrokerEvent, CashEvent, LinkEvent, LinkState, OrderEvent, OrderIntent
+from palmbot.model import BrokerEvent, CashEvent, IntentKind, LinkEvent, LinkState, OrderEvent, OrderIntent
 
 # -- the journal first
 
@@ -115,7 +117,8 @@ async def test_a_run_that_is_told_to_stop_hears_what_has_happened_and_says_where
         "balance_minor": BALANCE,
     }
     assert bot.journal.waiting == []
-    assert bot.journal.written[-2].kind == "state"
+    kept = bot.journal.written[-2]
+    assert (kept.kind, kept.body["mark"]["ts_ms"]) == ("state", hour(0) + 2)
 
 
 async def test_a_request_that_is_answered_after_the_word_to_stop_is_still_heard() -> None:
@@ -134,10 +137,42 @@ async def test_a_request_that_is_answered_after_the_word_to_stop_is_still_heard(
 
 async def test_a_stop_does_not_wait_for_ever() -> None:
     bot = Bot()
-    bot.inbox.steps = [bot.buys(0, answer=bot.deaf), bot.stop("SIGINT"), bot.passes(9_999), bot.passes(1)]
+
+    def naked(intent: OrderIntent) -> None:
+        if intent.kind is IntentKind.ENTER:
+            bot.tells(0, 1)(intent)
+            shown = bot.trading.shown
+            bare = tuple(replace(each, sl_px=None, tp_px=None) for each in shown.positions)
+            bot.trading.shown = replace(shown, positions=bare, orders=())
+
+    # the stop is never seen, however often it is put back: 2 s, then 10 s without an answer ...
+    bot.inbox.steps = [
+        bot.buys(0, answer=naked),
+        bot.stop("SIGINT"),
+        bot.passes(2_000),
+        bot.passes(7_999),
+        bot.passes(1),
+    ]
     await bot.runner.run()
     assert bot.stopped().body["reason"] == "SIGINT"
-    assert bot.inbox.waits[-1] == 0.001
+    assert bot.sent() == ["enter", "amend"]
+    assert bot.inbox.waits[-2:] == [8.0, 0.001]  # ... but 10 s after the word it is over
+
+
+async def test_a_word_to_stop_that_comes_while_the_journal_is_written_is_heard() -> None:
+    bot = Bot()
+    flush = bot.journal.flush
+
+    async def told_meanwhile() -> None:
+        bot.runner.stop("SIGTERM")
+        await flush()
+
+    bot.journal.flush = told_meanwhile  # type: ignore[method-assign]
+    bot.inbox.steps = [bot.buys(0)]
+    await bot.runner.run()
+    assert bot.log[-1] == "flush"
+    assert bot.log.count("idle") == 1  # before the tick; the exchange is not told to go on
+    assert bot.stopped().body["reason"] == "SIGTERM"
 
 
 async def test_the_end_of_the_feed_ends_the_run() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.fakes import Step
 from tests.unit.live.bot import Bot
 from tests.unit.live.stage import EAGER, buying, hour
 
 from palmbot.core.types import Reason
 from palmbot.errors import OutcomeUnknownError
-from palmbot.model import Execution, IntentKind, OrderEvent, OrderIntent
+from palmbot.model import BrokerEvent, Execution, IntentKind, OrderEvent, OrderIntent
 from palmbot.units import PX
 
 # -- no stop seen
@@ -50,13 +51,18 @@ async def test_a_stop_that_the_look_shows_is_not_put_again() -> None:
 
 async def test_quotes_that_keep_coming_do_not_put_the_look_off() -> None:
     bot = Bot()
-    noise = []
-    for number in range(1, 8):
-        noise += [bot.passes(500), bot.quote(hour(0) + number, 4_000)]
     seen: list[int] = []
-    noise.insert(8, bot.does(lambda: seen.append(bot.log.count("look"))))  # after 2.0 s
-    await bot.run(bot.buys(0, answer=bot.tells(0, 1)), *noise)
-    assert seen == [2]
+
+    def noise(number: int) -> Step:
+        def step() -> BrokerEvent | None:
+            seen.append(bot.log.count("look"))
+            bot.clock.now_ms += 500
+            return bot.quote(hour(0) + number, 4_000)()
+
+        return step
+
+    await bot.run(bot.buys(0, answer=bot.tells(0, 1)), *(noise(number) for number in range(1, 7)))
+    assert seen == [1, 1, 1, 1, 2, 2]  # after 2.0 s
 
 
 async def test_patience_for_the_stop_begins_at_the_fill() -> None:
@@ -96,6 +102,16 @@ async def test_an_entry_without_an_answer_is_looked_for_never_sent_again_and_blo
     assert bot.trader.parked
     assert [event.body["reason"] for event in bot.written("refusal")] == [Reason.OUTCOME_UNKNOWN] * 2
     assert len(bot.written("intent")) == 1
+
+
+async def test_no_entry_is_sent_while_another_is_unanswered() -> None:
+    bot = Bot()
+    parked: list[bool] = []
+    check = bot.does(lambda: parked.append(bot.trader.parked))
+    await bot.run(bot.buys(0, answer=bot.deaf), bot.buys(1), check, bot.passes(10_000))
+    assert bot.sent() == ["enter"]
+    assert [event.body["reason"] for event in bot.written("refusal")] == [Reason.OUTCOME_UNKNOWN]
+    assert parked == [False]
 
 
 async def test_a_parked_bot_is_idle_and_looks_again_now_and_then() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from tests.unit.live.bot import ABOUT, Bot, flat_bar
+from tests.unit.live.bot import ABOUT, Bot, close_it, dies, flat_bar, lived, successor
 from tests.unit.live.stage import BALANCE, EAGER, Stage, buying, day, hour, through_text
 
-from palmbot.core.types import Params, Reason
+from palmbot.core.types import Reason
 from palmbot.errors import RefusedError
 from palmbot.live import startup
 from palmbot.model import IntentKind, JournalEvent, OrderIntent
-from palmbot.orders.records import event_of_intent
 from palmbot.units import DAY_MS, HOUR_MS, PX
 
 STREAK = EAGER._replace(losses_max=1, cooldown_ms=4 * HOUR_MS)
@@ -21,30 +19,6 @@ STREAK = EAGER._replace(losses_max=1, cooldown_ms=4 * HOUR_MS)
 
 async def recovered(bot: Bot) -> int:
     return await startup.recover(bot.trader, bot.wires, ABOUT)
-
-
-async def lived(
-    params: Params = EAGER, answer: Callable[[Bot], Callable[[OrderIntent], None]] | None = None
-) -> tuple[Bot, Bot]:
-    """Return a bot that bought at hour 1 and was killed, and the next one with what the first had written."""
-    first = Bot(params)
-    buy = first.buys(1, answer=None if answer is None else answer(first))
-    first.inbox.steps = [first.quote(hour(0), 4_000), buy, first.does(killed)]
-    with pytest.raises(KeyboardInterrupt):
-        await first.runner.run()
-    return first, successor(first, params)
-
-
-def killed() -> None:
-    raise KeyboardInterrupt
-
-
-def successor(first: Bot, params: Params = EAGER) -> Bot:
-    """Return the next bot at the same exchange; what the first had not written is lost."""
-    second = Bot(params, [through_text(event) for event in first.journal.written])
-    second.matching = first.matching
-    second.trading.shown, second.trading.fills = first.matching.account.snapshot(), first.trading.fills
-    return second
 
 
 # -- a fresh start
@@ -102,7 +76,7 @@ async def test_several_own_positions_are_refused_and_named() -> None:
 
 async def test_positions_of_others_are_left_alone() -> None:
     bot = Bot()
-    for label in ("", "manual", "cd34.rt.PALMOI.gwyd0.E1.3", "ab12.rt.SOYOIL.gwyd0.E1.3"):
+    for label in ("", "manual", "server-7", "ab12.rt.SOYOIL.gwyd0.E1.3"):
         intent = OrderIntent(IntentKind.ENTER, label, "PALMOIL", 1, 25, 0, 0, 60 * PX, 80 * PX)
         bot.play(hour(0), 4_000)
         bot.inbox._events.clear()
@@ -111,6 +85,19 @@ async def test_positions_of_others_are_left_alone() -> None:
     assert len(bot.trading.shown.positions) == 4
     await bot.run()
     assert (bot.trader.book.holding, bot.sent()) == (None, [])
+
+
+async def test_a_position_of_another_install_is_refused() -> None:
+    bot = Bot()
+    bot.play(hour(0), 4_000)
+    bot.inbox._events.clear()
+    rival = "cd34.rs.PALMOI.gwyd0.E1.3"
+    bot.matching.request(OrderIntent(IntentKind.ENTER, rival, "PALMOIL", 1, 25, 0, 0, 60 * PX, 80 * PX))
+    bot.trading.shown = bot.matching.account.snapshot()
+    with pytest.raises(RefusedError, match="FOREIGN_INSTANCE") as refused:
+        await recovered(bot)
+    assert refused.value.facts == {"labels": rival}
+    assert bot.journal.written == []
 
 
 # -- a position that is still there
@@ -138,6 +125,10 @@ async def test_a_position_of_which_only_the_intent_was_written_is_taken_over_by_
     assert (holding.reason, holding.risk_minor) == (Reason.ENTRY_LONG, 160_000.0)
     assert (holding.sl_first_px, holding.tp_first_px) == (3_942.5 * PX, 4_082.5 * PX)
     assert second.sent() == []
+    assert second.trader.book.is_settled
+    (told,) = second.written("order_event")  # what was not heard is in the journal now
+    assert (told.body["fill"]["deal_id"], told.body["request_id"]) == (1, holding.position.label)
+    assert told.body["position"]["sl_px"] == 3_942.5 * PX
 
 
 async def test_the_time_exit_of_a_position_taken_over_counts_the_bars_that_were_missed() -> None:
@@ -180,119 +171,6 @@ async def test_a_limit_that_tripped_before_the_kill_is_flattened_at_the_start() 
     assert second.trader.trades[0].exit_reason == Reason.BREAKER_DAILY
     ids = [event.body["client_order_id"] for event in second.written("intent")]
     assert len(ids) == 3
-
-
-def dies(_: OrderIntent) -> None:
-    raise KeyboardInterrupt
-
-
-# -- a position that is gone
-
-
-def close_it(bot: Bot, how: str) -> None:
-    """Let the position end while the bot is down."""
-    if how in {"stop", "target"}:
-        bot.play(hour(2), 3_930 if how == "stop" else 4_090)
-    else:
-        bot.play(hour(2), 4_010)
-        held = next(iter(bot.matching.account.positions.values()))
-        parts = (1_000, 1_500) if how == "parts" else (2_500,)
-        for volume_cu in parts:
-            name = f"by hand {volume_cu}"
-            bot.asked(OrderIntent(IntentKind.CLOSE, name, "PALMOIL", -1, volume_cu, 0, 0, position_id=held.position_id))
-    assert bot.matching.account.positions == {}
-    bot.trading.shown = bot.matching.account.snapshot()
-
-
-@pytest.mark.parametrize(
-    ("how", "reason", "price"),
-    [
-        ("stop", Reason.SL, 3_942),
-        ("target", Reason.TP, 4_082.5),
-        ("hand", Reason.MANUAL, 4_009.5),
-        ("parts", Reason.MANUAL, 4_009.5),
-    ],
-)
-async def test_a_position_that_ended_meanwhile_is_a_trade_with_its_real_price_and_reason(
-    how: str, reason: Reason, price: float
-) -> None:
-    _, second = await lived(STREAK)
-    close_it(second, how)
-    second.inbox._events.clear()
-    await second.run()
-    (trade,) = second.trader.trades
-    assert (trade.exit_reason, trade.exit_px, trade.volume_cu) == (reason, price * PX, 2_500)
-    assert trade.pnl_minor == second.matching.account.balance_minor - BALANCE
-    assert second.trader.book.balance_minor == second.matching.account.balance_minor
-    fills = [event for event in second.written("order_event") if event.body["fill"] is not None]
-    assert fills[-1].body["exit_reason"] == reason
-    assert [event.body["exit_reason"] for event in fills[:-1]] == [0] * (len(fills) - 1)
-    state = second.trader.state
-    assert state is not None
-    assert state.breakers.cooldown_until_ms == (hour(3) + 4 * HOUR_MS if trade.pnl_minor < 0 else 0)
-
-
-async def test_a_trade_that_ended_meanwhile_is_counted_once_however_often_the_bot_starts() -> None:
-    params = EAGER._replace(losses_max=5)
-    _, second = await lived(params)
-    close_it(second, "stop")
-    second.inbox._events.clear()
-    await second.run()
-    third = successor(second, params)
-    await third.run()
-    state = third.trader.state
-    assert state is not None
-    assert (state.breakers.losses, third.trader.trades_count) == (1, 0)
-
-
-async def test_a_close_that_was_asked_for_before_the_kill_keeps_its_reason() -> None:
-    first = Bot()
-    leaving = buying(hour(2), action=3, reason=int(Reason.TIME))
-
-    def silent(intent: OrderIntent) -> None:
-        first.asked(intent)
-        raise KeyboardInterrupt
-
-    first.inbox.steps = [
-        first.buys(1),
-        first.does(lambda: setattr(first.trading, "answer", silent)),
-        first.quote(hour(2), 4_020, leaving),
-    ]
-    with pytest.raises(KeyboardInterrupt):
-        await first.runner.run()
-    second = successor(first)
-    await second.run()
-    (trade,) = second.trader.trades
-    assert (trade.exit_reason, trade.exit_px) == (Reason.TIME, 4_019.5 * PX)
-    assert second.trader.book.is_settled
-
-
-async def test_bars_and_closes_pass_in_order_of_time() -> None:
-    _, second = await lived(STREAK)
-    close_it(second, "stop")  # in hour 2
-    second.inbox._events.clear()
-    second.quotes.bars = tuple(flat_bar(hour(number), 3_930) for number in range(6))
-    await second.run()
-    kinds = [(event.kind, event.ts_ms) for event in second.journal.written if event.body.get("live") is False]
-    assert [ts_ms for _, ts_ms in kinds] == [hour(number) for number in range(2, 7)]
-    places = [event.kind for event in second.journal.written]
-    exit_place = max(place for place, event in enumerate(second.journal.written) if event.kind == "order_event")
-    assert second.journal.written[exit_place].ts_ms == hour(2)
-    assert places[:exit_place].count("bar_closed") == 2  # hour 0 live, hour 1 missed
-    held = [event.body["holding"] is not None for event in second.written("bar_closed")]
-    assert held == [False, True, False, False, False, False]
-
-
-async def test_a_part_that_was_closed_meanwhile_belongs_to_the_trade() -> None:
-    _, second = await lived()
-    second.play(hour(1) + 1, 4_010)
-    second.inbox._events.clear()
-    second.asked(OrderIntent(IntentKind.CLOSE, "by hand", "PALMOIL", -1, 1_000, 0, 0, position_id=1))
-    await second.run(second.quote(hour(1) + 2, 4_100))
-    (trade,) = second.trader.trades
-    assert (trade.exit_reason, trade.volume_cu) == (Reason.TP, 2_500)
-    assert trade.pnl_minor == second.matching.account.balance_minor - BALANCE
-    assert trade.exit_px == (1_000 * 4_009.5 + 1_500 * 4_082.5) / 2_500 * PX
 
 
 # -- the newest state, and a decision that waits
@@ -371,15 +249,11 @@ async def test_the_day_that_begins_while_the_bot_is_down_opens_with_the_equity_o
     assert first.trader.equity_minor == state.breakers.day_open_minor
 
 
-def intents_of(bot: Bot) -> Sequence[str]:
-    return [event.body["client_order_id"] for event in bot.written("intent")]
-
-
 async def test_the_ids_of_an_earlier_run_are_never_made_again() -> None:
     _, second = await lived()
     close_it(second, "stop")
-    second.inbox._events.clear()
     second.trader.book.owner = replace(second.trader.book.owner, epoch=4)  # as the lease does
     await second.run(second.quote(hour(1) + 1, 4_000), second.buys(3))
-    assert len(intents_of(second)) == len(set(intents_of(second))) == 2
-    assert event_of_intent(second.trading.sent[0]).body["client_order_id"].endswith(".4")
+    ids = [event.body["client_order_id"] for event in second.written("intent")]
+    assert len(ids) == len(set(ids)) == 2
+    assert ids[-1].endswith(".4")

@@ -90,6 +90,20 @@ def test_a_label_of_somebody_else_is_not_owned(label: str) -> None:
     assert not OWNER.owns(label)
 
 
+@pytest.mark.parametrize(
+    ("label", "is_rival"),
+    [
+        ("cd34.rt.PALMOI.gwyd0.X2.9", True),
+        ("ab12.rt.PALMOI.gwyd0.X2.9", False),
+        ("cd34.rt.SOYOIL.gwyd0.X2.9", False),
+        ("manual", False),
+        ("", False),
+    ],
+)
+def test_another_install_on_the_same_symbol_is_a_rival(label: str, *, is_rival: bool) -> None:
+    assert OWNER.rivals(label) is is_rival
+
+
 @given(st.text(max_size=30))
 def test_no_text_that_a_person_types_is_owned(label: str) -> None:
     assert not OWNER.owns(label)
