@@ -92,7 +92,7 @@ def test_a_killed_bot_takes_its_position_over_and_trades_on(tmp_path: Path) -> N
 def test_a_bot_that_is_killed_at_any_moment_again_and_again_loses_nothing(tmp_path: Path, seed: int) -> None:
     rng = Random(f"kills:{seed}")
     for kill in range(6):
-        with PaperBot(tmp_path, *TRADES, "--speed", FAST, "--set", f"seed={seed}") as bot:
+        with PaperBot(tmp_path, *TRADES, "--speed", FAST, "--set", f"run.seed={seed}") as bot:
             journal = Journal(bot.data)
             begun, more = journal.count("events"), rng.randint(5, 150)
             bot.until(lambda: journal.count("events") > begun + more)  # noqa: B023 - used at once

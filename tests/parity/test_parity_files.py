@@ -28,14 +28,18 @@ LIVELY = ["rsi_period=6", "rsi_low=42", "rsi_high=58", "sentiment_long=5", "sent
 TREND = ["rsi_period=6", "rsi_high=58", "rsi_low=42", "allow_short=true", "warmup_bars=60", "max_bars=12"]
 CASES = {
     "hourly fade": (*HOURLY, "rsi_sentiment", [*LIVELY, "sl=0.8%", "tp=1.2%", "sentiment_max_age=2h", "max_bars=30"]),
-    "hourly trend": (*HOURLY, "rsi_trend", [*TREND, *SWAPS, "sl_atr=1.5", "tp_atr=4", "trail_atr=1.5", "rsi_exit=45"]),
+    "hourly trend": (
+        *HOURLY,
+        "rsi_trend",
+        [*TREND, *SWAPS, "sl_atr=1.5", "tp_atr=4", "trail_atr=1.5", "rsi_exit=45", "decision_ttl=4h"],
+    ),
     "hourly reckless": (
         *HOURLY,
         "rsi_trend",
         [*TREND, "sizing.risk=100%", "sizing.margin_share=100%", "exposure_max=100", "daily_loss=3%", "drawdown=12%",
-         "rearm_after=10d", "spike=1%", "open_gap_max=0.5%", "decision_ttl=4h", "sl_atr=3", "tp_atr=6", "trail_atr=0"],
+         "rearm_after=10d", "spike=1%", "open_gap_max=0.5%", "sl_atr=3", "tp_atr=6", "trail_atr=0"],
     ),
-    "hourly tight": (*HOURLY, "rsi_sentiment", [*LIVELY, "sl=0.06%", "tp=0.05%", "decision_ttl=30m"]),
+    "hourly tight": (*HOURLY, "rsi_sentiment", [*LIVELY, "sl=0.06%", "tp=0.05%"]),
     "hourly small": (*HOURLY, "rsi_trend", [*TREND, "sl_atr=1", "tp_atr=0.2", "sizing.risk=0.02%"]),
     "daily fade": (*DAILY, "rsi_sentiment", [*LIVELY, "sl=1.5%", "tp=2%", "sentiment_max_age=1d", "spike=2%"]),
     "daily trend": (*DAILY, "rsi_trend", [*TREND, *SWAPS, "rsi_period=3", "sl_atr=1.5", "tp_atr=3", "trail_atr=1.5"]),

@@ -7,7 +7,7 @@ Slippage is against us on market orders and stop fills, never on targets. Charge
 from __future__ import annotations
 
 from palmbot.core.compiled import compiled, inlined
-from palmbot.core.rounding import half_away, mul_div_floor, mul_div_half_away, to_step_half_up, wide_divmod
+from palmbot.core.rounding import half_away, mul_div_floor, mul_div_half_away, mul_divmod, to_step_half_up
 from palmbot.core.types import CommissionKind, CostKind, Instrument, Position, Reason, SwapKind
 from palmbot.units import DAY_MS, RATE_ONE_E8
 
@@ -63,15 +63,18 @@ def gross_minor(instrument: Instrument, side: int, entry_px: int, exit_px: int, 
 
 
 @compiled
-def _scaled(a: int, b: int, divisor: int, scaled_rate_e8: int) -> int:
-    """Return ``a x b / divisor x scaled_rate / 10^16`` (all >= 0) half up, exact and without overflow.
+def _converted(a: int, b: int, divisor: int, rate_e8: int, money_digits: int) -> int:
+    """Return ``a x b / divisor x rate / 10^8`` as money (``a``, ``b`` >= 0) half up, exact and without overflow.
 
     By the divisor first, its remainder kept, since a floor of a floor is the floor; doubled, to round by plus a half.
     """
-    whole, rest = wide_divmod(2 * a, b, divisor)
-    part = mul_div_floor(rest, scaled_rate_e8, divisor)
-    twice, left = wide_divmod(whole, scaled_rate_e8, 10**16)
-    return (twice + (left + part) // 10**16 + 1) // 2
+    scale, unit = 10**money_digits, 10**8
+    if rate_e8 != RATE_ONE_E8:  # else smaller numbers do, and those are multiplied at once
+        scale, unit = rate_e8 * scale, 10**16
+    whole, rest = mul_divmod(2 * a, b, divisor)
+    part = mul_div_floor(rest, scale, divisor)
+    twice, left = mul_divmod(whole, scale, unit)
+    return (twice + (left + part) // unit + 1) // 2
 
 
 @compiled
@@ -81,13 +84,13 @@ def commission_minor(instrument: Instrument, price_px: int, volume_cu: int, rate
     if rate == 0:
         return 0
     kind = instrument.commission_kind
-    scale = 10**instrument.money_digits
+    digits = instrument.money_digits
     if kind == _PER_LOT_DEPOSIT:
-        charge = _scaled(rate, volume_cu, instrument.lot_cu, RATE_ONE_E8 * scale)
+        charge = _converted(rate, volume_cu, instrument.lot_cu, RATE_ONE_E8, digits)
     elif kind == _PER_LOT_QUOTE:
-        charge = _scaled(rate, volume_cu, instrument.lot_cu, rate_e8 * scale)
+        charge = _converted(rate, volume_cu, instrument.lot_cu, rate_e8, digits)
     else:  # units x price x rate / 10^5 percent
-        charge = _scaled(price_px * volume_cu, rate, 1_000_000, rate_e8 * scale)
+        charge = _converted(price_px * volume_cu, rate, 1_000_000, rate_e8, digits)
     return -max(charge, instrument.commission_min_minor)
 
 
@@ -134,11 +137,11 @@ def swap_minor(instrument: Instrument, side: int, bid_px: int, volume_cu: int, r
     rate *= swap_multiple(instrument, instant_ms)
     if rate == 0:
         return 0
-    scaled_rate_e8 = rate_e8 * 10**instrument.money_digits
+    digits = instrument.money_digits
     if instrument.swap_kind == _SWAP_PRICE:
-        charge = _scaled(abs(rate), volume_cu, 10_000, scaled_rate_e8)
+        charge = _converted(abs(rate), volume_cu, 10_000, rate_e8, digits)
     else:
-        charge = _scaled(bid_px * volume_cu, abs(rate), 360_000_000, scaled_rate_e8)
+        charge = _converted(bid_px * volume_cu, abs(rate), 360_000_000, rate_e8, digits)
     return charge if rate > 0 else -charge
 
 

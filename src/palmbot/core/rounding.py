@@ -16,11 +16,13 @@ def half_away(numerator: int, denominator: int) -> int:
 
 
 @compiled
-def wide_divmod(a: int, b: int, d: int) -> tuple[int, int]:
+def mul_divmod(a: int, b: int, d: int) -> tuple[int, int]:
     """Return quotient and remainder of ``a * b / d`` (all >= 0, d > 0) for any quotient below 2^63.
 
     Binary multiplication: a and what remains are doubled and reduced bit by bit of b, so nothing overflows.
     """
+    if float(a) * float(b) < _LIMIT:
+        return a * b // d, a * b % d
     quotient = 0
     remainder = 0
     bit = 62
@@ -47,9 +49,7 @@ def wide_divmod(a: int, b: int, d: int) -> tuple[int, int]:
 @compiled
 def mul_div_floor(a: int, b: int, denominator: int) -> int:
     """Return ``a * b / denominator`` (a, b >= 0, 0 < denominator < 2^61) rounded down, without overflow."""
-    if float(a) * float(b) < _LIMIT:
-        return a * b // denominator
-    return wide_divmod(a, b, denominator)[0]
+    return mul_divmod(a, b, denominator)[0]
 
 
 @compiled
@@ -57,7 +57,7 @@ def mul_div_half_away(a: int, b: int, denominator: int) -> int:
     """Return ``a * b / denominator`` (0 < denominator < 2^61) rounded half away from zero, without overflow."""
     if abs(float(a) * float(b)) < _LIMIT:
         return half_away(a * b, denominator)
-    quotient, remainder = wide_divmod(abs(a), abs(b), denominator)
+    quotient, remainder = mul_divmod(abs(a), abs(b), denominator)
     if 2 * remainder >= denominator:
         quotient += 1
     return quotient if (a > 0) == (b > 0) else -quotient

@@ -93,48 +93,57 @@ def _mark_at_equity(run: Run, book: Book, equity_minor: int) -> int:
     return position.entry_px + int(position.side * (wanted * scale / position.volume_cu))
 
 
+class Levels(NamedTuple):
+    """Marks of the open position at which something may happen, on the safe side of where it does."""
+
+    stop_px: int  # the stop, or where a loss limit may trip if that is nearer
+    peak_px: int  # where equity may pass its peak
+
+
 @inlined
-def _px_of_minor(run: Run, book: Book) -> int:
-    """Return how far the mark moves, rounded up, for one minor unit of equity."""
-    return int(10.0 ** (7 - run.instrument.money_digits) / book.position.volume_cu) + 1
+def _levels(run: Run, book: Book, floor_minor: int, peak_minor: int) -> Levels:
+    """Return the levels for a floor and a peak of equity; equity is monotonic in the mark."""
+    position = book.position
+    minor_px = int(10.0 ** (7 - run.instrument.money_digits) / position.volume_cu) + 1
+    slack = 2 * run.instrument.step_px + minor_px  # money is rounded, the mark is not
+    floor_px, peak_px = _mark_at_equity(run, book, floor_minor), _mark_at_equity(run, book, peak_minor)
+    if position.side > 0:
+        return Levels(max(position.sl_px, floor_px + slack), peak_px - slack)
+    return Levels(min(position.sl_px, floor_px - slack), peak_px + slack)
 
 
 @inlined
 def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
-    """Skip dull rounds while a position is open and nothing is pending; the peak moves in passing.
-
-    Equity is monotonic in the mark, so the loss limits and the peak become two prices, kept one step on the safe side.
-    """
+    """Skip dull rounds while a position is open and nothing is pending; the peak moves in passing."""
     params, instrument, position, guards = run.params, run.instrument, book.position, book.guards
     ts, high, low, close = bars.ts_ms, bars.high_px, bars.low_px, bars.close_px
     running, peak_minor, due_ms = place.running, place.peak_minor, place.due_ms
     if bars.rate_e8.shape[0] > 0 or (guards.halted == 1 and params.rearm_after_ms > 0):
         return place
-    side, periods, back = position.side, periods_of(params), params.spike_bars + 1
-    slack = 2 * instrument.step_px + _px_of_minor(run, book)  # money is rounded, the mark is not
-    stop = max(side * position.sl_px, side * _mark_at_equity(run, book, book.floor_minor) + slack)
-    target = side * position.tp_px
-    peak = side * _mark_at_equity(run, book, peak_minor) - slack
-    spread = 0 if side > 0 else spread_px(instrument, bars.open_px[place.at - 1])
+    is_long, periods, back = position.side > 0, periods_of(params), params.spike_bars + 1
+    levels = _levels(run, book, book.floor_minor, peak_minor)
+    spread = 0 if is_long else spread_px(instrument, bars.open_px[place.at - 1])
     at = place.at
     while at < ts.shape[0] and due_ms > ts[at] + _LAST_TICK_MS:
         here, before = np.uint64(at), np.uint64(at - 1)  # unsigned: numba need not look for negative indices
-        if side * (close[before] + spread) >= peak:
+        mark = close[before] + spread
+        if mark >= levels.peak_px if is_long else mark <= levels.peak_px:
             floating = floating_minor(instrument, position, close[before], spread, RATE_ONE_E8)
             peak_minor = max(peak_minor, book.tally.balance_minor + floating)
             floor = floor_of(params, guards, peak_minor, book.opening.margin_minor)
-            stop = max(side * position.sl_px, side * _mark_at_equity(run, book, floor) + slack)
-            peak = side * _mark_at_equity(run, book, peak_minor) - slack
+            levels = _levels(run, book, floor, peak_minor)
         if at >= back and breakers.spikes(params, close[before], close[np.uint64(at - back)]):
             break
         moved = update(running, high[before], low[before], close[before], periods)
         if core.acts(params, instrument, moved, position, (close[before], spread), at - book.opening.bar_index):
             break
-        if side < 0:
+        if is_long:
+            if low[here] <= levels.stop_px or high[here] >= position.tp_px:
+                break
+        else:
             spread = spread_px(instrument, bars.open_px[here])
-        adverse, other = (low[here], high[here]) if side > 0 else (high[here] + spread, low[here] + spread)
-        if side * adverse <= stop or side * other >= target:
-            break
+            if high[here] + spread >= levels.stop_px or low[here] + spread <= position.tp_px:
+                break
         running = moved
         at += 1
     return Place(at, running, due_ms, place.newest, place.row, peak_minor)
