@@ -15,6 +15,7 @@ from palmbot.units import HOUR_MS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TRADES = (*TREND, *sets(*LIVELY, *EXITS, "losses_max=0", "drawdown=0%", "daily_loss=0%", "spike=0%"))
+KILLS = 5
 SLOW, FAST = "20000", "120000"  # market seconds a second: an hour in 0.18 s, or in 0.03 s
 
 
@@ -72,7 +73,7 @@ def test_a_killed_bot_takes_its_position_over_and_trades_on(tmp_path: Path) -> N
             break
     assert position, "no kill met an open position"
     entries, trades = journal.entries(), journal.trades()
-    with PaperBot(tmp_path, *TRADES, "--speed", SLOW) as bot:
+    with PaperBot(tmp_path, *TRADES, "--speed", "max") as bot:
         bot.until(lambda: position in journal.trades())
         closed = journal.entries()
         assert [entry for entry in closed if entry[0] == entries[-1][0]] == [entries[-1]], "its bar was entered again"
@@ -91,17 +92,18 @@ def test_a_killed_bot_takes_its_position_over_and_trades_on(tmp_path: Path) -> N
 @pytest.mark.parametrize("seed", range(2))
 def test_a_bot_that_is_killed_at_any_moment_again_and_again_loses_nothing(tmp_path: Path, seed: int) -> None:
     rng = Random(f"kills:{seed}")
-    for kill in range(6):
-        with PaperBot(tmp_path, *TRADES, "--speed", FAST, "--set", f"run.seed={seed}") as bot:
+    words = (*TRADES, "--set", f"run.seed={seed}", "--speed")
+    for _ in range(KILLS):
+        with PaperBot(tmp_path, *words, FAST) as bot:
             journal = Journal(bot.data)
-            begun, more = journal.count("events"), rng.randint(5, 150)
-            bot.until(lambda: journal.count("events") > begun + more)  # noqa: B023 - used at once
-            if kill < 5:
-                bot.kill()
-            else:
-                ended = bot.stop()
+            wanted = journal.count("events") + rng.randint(3, 80)
+            bot.until(lambda: journal.count("events") > wanted)  # noqa: B023 - used at once
+            bot.kill()
+    trades = len(journal.trades())
+    with PaperBot(tmp_path, *words, "max") as bot:  # in lock-step, so that nothing happens after the last word
+        bot.until(lambda: len(journal.trades()) > trades + 2)
+        ended = bot.stop()
     assert (ended.code, ended.err) == (0, "")
-    assert len(journal.events("run_started")) == 6
-    assert len(journal.trades()) > 5
+    assert len(journal.events("run_started")) == KILLS + 1
     assert_agree(tmp_path)
     assert_no_bar_is_lost(tmp_path)

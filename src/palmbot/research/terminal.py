@@ -11,6 +11,8 @@ from palmbot.research.result import DataSet, RunResult
 from palmbot.research.statistics import Counts, Summary
 from palmbot.research.wording import caveats, day_text, headline, money_text, number_text, percent_text, reason_words
 
+DAYS_MIN = 20  # below, a year's ratio of daily returns flatters or damns by chance alone
+
 
 def terminal(summary: Summary, result: RunResult, data: DataSet, folder: Path | None) -> str:
     """Return the text that ends ``backtest`` and ``run``; ``folder`` is where files were written, if any."""
@@ -23,7 +25,7 @@ def terminal(summary: Summary, result: RunResult, data: DataSet, folder: Path | 
         ("profit factor", _banded(number_text(summary.profit_factor), summary.profit_factor_band, number_text)),
         ("expectancy", f"{number_text(summary.expectancy_r, 3, 'R')} a trade"),
         ("max drawdown", _drawdowns(summary)),
-        ("Sharpe, Sortino", f"{number_text(summary.sharpe)}, {number_text(summary.sortino)} a year"),
+        ("Sharpe, Sortino", _ratios(summary)),
         ("exposure", percent_text(summary.exposure)),
         ("balance", f"{money_text(summary.balance_minor, digits)} {currency}"),
         ("equity", f"{money_text(summary.equity_minor, digits)} {currency}"),
@@ -46,6 +48,12 @@ def _facts(result: RunResult, data: DataSet) -> str:
         return f"{data.name}, no bar closed"
     first, last = int(result.equity_ts_ms[0]), int(result.equity_ts_ms[-1])
     return f"{data.name}, {len(result.equity_ts_ms)} bars, {day_text(first)} to {day_text(last)}"
+
+
+def _ratios(summary: Summary) -> str:
+    if summary.days < DAYS_MIN:
+        return f"not said of {summary.days} days"
+    return f"{number_text(summary.sharpe)}, {number_text(summary.sortino)} a year"
 
 
 def _drawdowns(summary: Summary) -> str:

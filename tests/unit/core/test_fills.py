@@ -42,7 +42,7 @@ def volume_for(price_px: int, wanted_cu: int) -> int:
 
 def is_held(minor: int | Fraction, rate_e8: int, decimals: int) -> bool:
     """Return whether an account may hold so much: 64 bits carry it, and the rate in its minor units."""
-    return abs(minor) <= 1 << 62 and rate_e8 * 10**decimals <= 1 << 62
+    return -(1 << 62) <= minor <= 1 << 62 and rate_e8 * 10**decimals <= 1 << 62
 
 
 # ---- the worked recordings of the protocol sheet, section 5.6
