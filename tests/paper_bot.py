@@ -22,6 +22,7 @@ from palmbot.instruments import PALM_OIL
 from palmbot.units import HOUR_MS, PX
 
 PALMBOT = Path(sys.executable).with_name("palmbot")
+COMPILING = "Compiling the decision core"
 POLL_S = 0.02
 POLLS = 9_000  # three minutes: the first start may have to compile the core on a busy machine
 
@@ -95,11 +96,13 @@ class PaperBot:
     def ended(self) -> Ended:
         """Wait for the end and return it."""
         self.process.wait(POLLS * POLL_S)
-        texts = []
+        texts: list[str] = []
         for file in (self._out, self._err):
             file.seek(0)
             texts.append(file.read())
-        return Ended(self.process.returncode, *texts)
+        out, err = texts
+        told = [line for line in err.splitlines() if not line.startswith(COMPILING)]  # the first run on a machine does
+        return Ended(self.process.returncode, out, "\n".join(told))
 
 
 def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
