@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from palmbot.core.bars import Forming
+from palmbot.exchange.candles import joined
 from palmbot.exchange.market_arrays import synthetic_bars, synthetic_sentiment
 from palmbot.instruments import PALM_OIL
 from palmbot.units import HOUR_MS, PX
@@ -124,7 +126,7 @@ class Exchange:
     def __init__(self, folder: Path, aside: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        for path in folder.glob("exchange.sqlite*"):
+        for path in (folder / "exchange.sqlite").resolve().parent.glob("exchange.sqlite*"):
             shutil.copy(path, aside)
         self._path = aside / "exchange.sqlite"
 
@@ -177,6 +179,43 @@ class Journal:
     def events(self, kind: str) -> list[dict[str, Any]]:
         found = self.rows("SELECT kind, body FROM events ORDER BY seq")
         return [json.loads(body) for each, body in found if each == kind]
+
+
+def assert_agree(folder: Path) -> None:
+    """Assert that the journal and the exchange's books tell one story of a bot that has stopped in order."""
+    data = folder / "palmbot-data"
+    journal, exchange = Journal(data), Exchange(data, folder / "aside")
+    assert journal.trades() == exchange.closed()  # one row for each position that closed, to the cent
+    assert journal.open_positions() == exchange.open_positions()
+    assert len(exchange.open_positions()) <= 1
+    entries = [bar for bar, _ in journal.entries()]
+    assert len(set(entries)) == len(entries), "a bar was entered twice"
+    labels = {label for _, label in journal.entries()}
+    taken = {row[0] for row in exchange.rows("SELECT client_order_id FROM orders WHERE kind = 1 AND closing = 0")}
+    assert taken <= labels, "an order was sent that the journal does not know"
+    assert journal.events("run_stopped")[-1]["balance_minor"] == exchange.balance()
+
+
+def assert_no_bar_is_lost(folder: Path) -> None:
+    """Assert that the journal has every bar of the exchange's price history once, in order, with its prices."""
+    data = folder / "palmbot-data"
+    bars = Journal(data).bars()
+    ends = [bar[0] for bar in bars]
+    assert ends == sorted(set(ends))
+    found = Exchange(data, folder / "aside").rows("SELECT ts_ms, 0, open_px, high_px, low_px, close_px FROM candles")
+    pieces = [Forming(*row) for row in sorted(found)]
+    spec = PALM_OIL
+    sent = joined(pieces, HOUR_MS, spec.core.day_start_ms, pieces[-1].ts_ms)
+    closed = {bar.ts_ms // HOUR_MS * HOUR_MS + HOUR_MS: bar for bar in sent[:-1]}
+    ours = {bar[0]: bar[1:] for bar in bars if bar[0] >= min(closed)}
+    missing = sorted(set(closed) - set(ours))
+    assert missing == [], f"{len(missing)} of {len(closed)} bars are not in the journal"
+    different = [
+        (end_ms, ours[end_ms], (bar.open_px, bar.high_px, bar.low_px, bar.close_px))
+        for end_ms, bar in closed.items()
+        if ours[end_ms] != (bar.open_px, bar.high_px, bar.low_px, bar.close_px)
+    ]
+    assert different == []
 
 
 def market_file(folder: Path, bars: int, seed: int = 3) -> list[str]:

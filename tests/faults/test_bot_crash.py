@@ -6,12 +6,17 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.paper_bot import EXITS, LIVELY, TREND, Exchange, Journal, PaperBot, sets
-
-from palmbot.core.bars import Forming
-from palmbot.exchange.candles import joined
-from palmbot.instruments import PALM_OIL
-from palmbot.units import HOUR_MS
+from tests.paper_bot import (
+    EXITS,
+    LIVELY,
+    TREND,
+    Exchange,
+    Journal,
+    PaperBot,
+    assert_agree,
+    assert_no_bar_is_lost,
+    sets,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TRADES = (*TREND, *sets(*LIVELY, *EXITS, "losses_max=0", "drawdown=0%", "daily_loss=0%", "spike=0%"))
@@ -21,43 +26,6 @@ SLOW, FAST = "20000", "120000"  # market seconds a second: an hour in 0.18 s, or
 
 def exchange_of(bot: PaperBot) -> Exchange:
     return Exchange(bot.data, bot.folder / "aside")
-
-
-def assert_agree(folder: Path) -> None:
-    """Assert that the journal and the exchange's books tell one story of a bot that has stopped in order."""
-    data = folder / "palmbot-data"
-    journal, exchange = Journal(data), Exchange(data, folder / "aside")
-    assert journal.trades() == exchange.closed()  # one row for each position that closed, to the cent
-    assert journal.open_positions() == exchange.open_positions()
-    assert len(exchange.open_positions()) <= 1
-    entries = [bar for bar, _ in journal.entries()]
-    assert len(set(entries)) == len(entries), "a bar was entered twice"
-    labels = {label for _, label in journal.entries()}
-    taken = {row[0] for row in exchange.rows("SELECT client_order_id FROM orders WHERE kind = 1 AND closing = 0")}
-    assert taken <= labels, "an order was sent that the journal does not know"
-    assert journal.events("run_stopped")[-1]["balance_minor"] == exchange.balance()
-
-
-def assert_no_bar_is_lost(folder: Path) -> None:
-    """Assert that the journal has every bar of the exchange's price history once, in order, with its prices."""
-    data = folder / "palmbot-data"
-    bars = Journal(data).bars()
-    ends = [bar[0] for bar in bars]
-    assert ends == sorted(set(ends))
-    found = Exchange(data, folder / "aside").rows("SELECT ts_ms, 0, open_px, high_px, low_px, close_px FROM candles")
-    pieces = [Forming(*row) for row in sorted(found)]
-    spec = PALM_OIL
-    sent = joined(pieces, HOUR_MS, spec.core.day_start_ms, pieces[-1].ts_ms)
-    closed = {bar.ts_ms // HOUR_MS * HOUR_MS + HOUR_MS: bar for bar in sent[:-1]}
-    ours = {bar[0]: bar[1:] for bar in bars if bar[0] >= min(closed)}
-    missing = sorted(set(closed) - set(ours))
-    assert missing == [], f"{len(missing)} of {len(closed)} bars are not in the journal"
-    different = [
-        (end_ms, ours[end_ms], (bar.open_px, bar.high_px, bar.low_px, bar.close_px))
-        for end_ms, bar in closed.items()
-        if ours[end_ms] != (bar.open_px, bar.high_px, bar.low_px, bar.close_px)
-    ]
-    assert different == []
 
 
 def test_a_killed_bot_takes_its_position_over_and_trades_on(tmp_path: Path) -> None:
