@@ -46,7 +46,7 @@ RULES = [
     ),
     Rule(tidy.address, ".*", "see https://py" + "pi.org/simple", "see https://www.tradingview.com/"),
     Rule(tidy.lock_address, r".*(\.lock|package-lock\.json)", '"resolved": "x"', "numpy==2.4.6 --hash=sha256:0a30"),
-    Rule(tidy.machine_path, ".*", "data = '/" + "root/data'", "https://example.org/home/page, frame/work/x, ~/work/x"),
+    Rule(tidy.machine_path, ".*", "data = '/" + "root/data'", "https://example.org/home/page, frame/work/x"),
     Rule(tidy.no_docstring, SHIPPED, "import os\n", '"""What it is."""\nimport os\n'),
     Rule(tidy.asserted, SHIPPED, "assert x > 0", "if x <= 0:\n    raise InvariantError"),
     Rule(

@@ -40,7 +40,7 @@ _VERSION: Final = Table(  # Alembic's own
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 _NOTHING_LOST = "Everything acknowledged is in it; trade again only after a restart."
-_TODO: Final = {
+_ADVICE: Final = {
     "SQLITE_FULL": f"Free disk space where the journal lies. {_NOTHING_LOST}",
     "SQLITE_READONLY": f"Make the journal and its folder writable for this user. {_NOTHING_LOST}",
     "SQLITE_BUSY": f"Stop the other program that holds the journal's database. {_NOTHING_LOST}",
@@ -49,7 +49,7 @@ _TODO: Final = {
     "SQLITE_CORRUPT": "Keep the damaged file, restore the newest backup, then compare with the broker.",
     "SQLITE_NOTADB": "This file is not a journal: name another one, or restore the newest backup.",
 }
-_TODO_ELSE: Final = f"Look at the database and its disk. {_NOTHING_LOST}"
+_ADVICE_ELSE: Final = f"Look at the database and its disk. {_NOTHING_LOST}"
 
 
 def sqlite_url(path: Path) -> str:
@@ -158,5 +158,5 @@ def explained(code: str, engine: Engine) -> Iterator[None]:
     except (DBAPIError, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         name = getattr(cause, "sqlite_errorname", type(cause).__name__)
-        todo = next((todo for prefix, todo in _TODO.items() if name.startswith(prefix)), _TODO_ELSE)
+        todo = next((todo for prefix, todo in _ADVICE.items() if name.startswith(prefix)), _ADVICE_ELSE)
         raise HaltError(code, todo, journal=place_of(engine), reason=f"{name}: {cause}") from error

@@ -74,12 +74,12 @@ _INSERT_DEAL: Final = "INSERT INTO deals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 _REPLACE_MARKET: Final = "INSERT OR REPLACE INTO market VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _REPLACE_CANDLE: Final = "INSERT OR REPLACE INTO candles VALUES (?, ?, ?, ?, ?)"
 _NOTHING_LOST: Final = "Every trade that was reported is in them; start again when that is done."
-_TODO: Final = {
+_ADVICE: Final = {
     "SQLITE_FULL": f"Free disk space where the exchange's books lie. {_NOTHING_LOST}",
     "SQLITE_READONLY": f"Make the exchange's books and their folder writable for this user. {_NOTHING_LOST}",
     "SQLITE_CANTOPEN": "Make sure that the folder of the exchange's books exists and is writable for this user.",
 }
-_TODO_ELSE: Final = f"Look at the disk of the exchange's books. {_NOTHING_LOST}"
+_ADVICE_ELSE: Final = f"Look at the disk of the exchange's books. {_NOTHING_LOST}"
 
 
 class Place(NamedTuple):
@@ -258,7 +258,7 @@ class Books:
                 todo = "This file holds no exchange's books: move it away, or start with another data_dir."
                 raise DataError("BOOKS_UNREADABLE", todo, **facts) from error
             if isinstance(error, sqlite3.OperationalError):
-                todo = next((todo for prefix, todo in _TODO.items() if name.startswith(prefix)), _TODO_ELSE)
+                todo = next((todo for prefix, todo in _ADVICE.items() if name.startswith(prefix)), _ADVICE_ELSE)
                 raise HaltError("BOOKS_UNWRITABLE", todo, **facts) from error
             raise  # what was written is wrong, not the database: a bug
 
