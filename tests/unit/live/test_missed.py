@@ -32,6 +32,7 @@ async def test_a_position_that_ended_meanwhile_is_a_trade_with_its_real_price_an
     assert (trade.exit_reason, trade.exit_px, trade.volume_cu) == (reason, price * PX, 2_500)
     assert trade.pnl_minor == second.matching.account.balance_minor - BALANCE
     assert second.trader.book.balance_minor == second.matching.account.balance_minor
+    assert second.runner.start_balance_minor == BALANCE  # the run that counts the trade begins before it
     fills = [event for event in second.written("order_event") if event.body["fill"] is not None]
     assert fills[-1].body["exit_reason"] == reason
     assert [event.body["exit_reason"] for event in fills[:-1]] == [0] * (len(fills) - 1)
