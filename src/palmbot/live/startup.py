@@ -60,7 +60,10 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     started = await wires.journal.append([JournalEvent("run_started", now_ms, about)])
     history = await wires.quotes.history(trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
     _catch_up(trader, history, unheard)
-    trader.adopt(account, intents)
+    known = trader.book.holding
+    trader.book.adopt(account, intents)
+    if known is None or not own or known.position.position_id != own[0].position_id:
+        trader.bars_held = 0
     wires.journal.defer(tuple(trader.outbox))
     trader.outbox.clear()
     return started

@@ -7,7 +7,6 @@ breakers, and on the first tick of a bar the pending decision. Fills and swaps c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from palmbot.calendar import Session, is_open, session_end
@@ -31,7 +30,6 @@ from palmbot.core.types import (
 from palmbot.live import records
 from palmbot.live.feed import Feed, Mark
 from palmbot.model import (
-    AccountSnapshot,
     CashEvent,
     Execution,
     HistoryBar,
@@ -124,6 +122,7 @@ class Trader:
         """Take in a quote that came ``silence_ms`` of machine time after the last; return the requests to send."""
         if silence_ms > self.rules.limits.stale_after_ms:
             silence_ms = self._unexplained(silence_ms, quote.ts_ms)
+        self._begin(quote.ts_ms)
         self._advance(quote.ts_ms)
         is_first = self.feed.quote(quote)
         equity = self.equity_minor
@@ -143,6 +142,7 @@ class Trader:
 
     def on_order_event(self, event: OrderEvent) -> None:
         """Take in what the broker did. Swaps come before what else falls on their instant, fills after it."""
+        self._begin(event.ts_ms)
         self._advance(event.ts_ms - 1 if event.execution is Execution.SWAP else event.ts_ms)
         refused, known = self.book.refusal(event), self.book.holding
         closed = self.book.apply(event)
@@ -188,6 +188,7 @@ class Trader:
 
     def absorb(self, bar: HistoryBar) -> None:
         """Let a bar of the broker's history pass through the same update, with orders off."""
+        self._begin(bar.ts_ms)
         self._advance(bar.ts_ms)
         closed = self.feed.absorb(bar)
         self._curve_minor = self.equity_minor
@@ -197,13 +198,9 @@ class Trader:
 
     def resume(self, bar: HistoryBar) -> None:
         """Go on forming ``bar``, whose first ticks came while the bot was away."""
+        self._begin(bar.ts_ms)
         self._advance(bar.ts_ms)
         self.feed.resume(bar)
-        self.pending = None  # its tick has passed
-
-    def adopt(self, account: AccountSnapshot, intents: Mapping[str, OrderIntent]) -> None:
-        """Take over what the broker holds for this bot; arguments as in ``Book.adopt``."""
-        self.book.adopt(account, intents)
         self._curve_minor = self.equity_minor
 
     def amend(self, levels: tuple[int, int], reason: int, ts_ms: int) -> list[OrderIntent]:
@@ -233,11 +230,13 @@ class Trader:
 
     # -- time
 
+    def _begin(self, ts_ms: int) -> None:
+        if self.state is None:
+            self.state = step.initial(self.rules.instrument, self.book.balance_minor, ts_ms)
+
     def _advance(self, until_ms: int) -> None:
         """Let the market clock reach ``until_ms``: trading days and the bar's end, by time, the day first on a tie."""
-        if self.state is None:
-            self.state = step.initial(self.rules.instrument, self.book.balance_minor, until_ms)
-        while True:
+        while self.state is not None:
             day_ms = self.state.breakers.day_start_ms + DAY_MS
             end_ms = self.feed.forming.end_ms if self.feed.forming is not None else until_ms + 1
             if min(day_ms, end_ms) > until_ms:
