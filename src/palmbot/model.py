@@ -17,6 +17,8 @@ class OrderKind(IntEnum):
     LIMIT = 2
     STOP = 3
     PROTECTION = 4  # the server-made order that carries a position's stop loss and take profit
+    MARKET_RANGE = 5
+    STOP_LIMIT = 6
 
 
 class Execution(IntEnum):
