@@ -57,6 +57,12 @@ $(VENV)/.palmbot: pyproject.toml $(VENV)/.run
 	@$(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# For the tests alone: the official client's own pins (see requirements/sdk.in).
+$(VENV)/.sdk: requirements/sdk.lock $(VENV)/.tools
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/sdk
+	@$(BIN)/uv pip install --quiet --python $(VENV)/sdk/bin/python --require-hashes -r requirements/sdk.lock
+	@touch $@
+
 # Where npm is missing or too old, a wheel brings one for as long as it is needed. Without the file all but the charts
 # works, so a failure is said once and only `make setup` tries again.
 $(VENV)/.chart: package-lock.json $(VENV)/.tools
@@ -111,7 +117,7 @@ unit: $(VENV)/.dev $(VENV)/.palmbot
 check: gates unit
 
 # A red gate does not hide the tests' result, and green tests do not hide a red gate.
-test: $(VENV)/.dev $(VENV)/.palmbot $(VENV)/.chart chromium
+test: $(VENV)/.dev $(VENV)/.palmbot $(VENV)/.sdk $(VENV)/.chart chromium
 	@$(MAKE) --keep-going gates && gates=0 || gates=1; \
 	$(PYTEST) --hypothesis-profile=ci $(ARGS) && tests=0 || tests=$$?; \
 	[ $$gates = 0 ] || echo "make: a gate is red, see above" >&2; \
@@ -133,5 +139,6 @@ lock: $(VENV)/.tools
 	$(COMPILE) pyproject.toml -c requirements/build.lock -o requirements/run.lock
 	$(COMPILE) pyproject.toml requirements/dev.in -c requirements/build.lock -c requirements/run.lock -o requirements/dev.lock
 	$(COMPILE) requirements/node.in -o requirements/node.lock
+	$(COMPILE) requirements/sdk.in -o requirements/sdk.lock
 	npm install --package-lock-only
 	@$(MAKE) locks
