@@ -1,0 +1,69 @@
+"""What is traded in one paper run: the bars of a file, or the generated market."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from palmbot.adapters.journal import Journal
+from palmbot.core.types import BarArrays, RollArrays, SentimentArrays
+from palmbot.exchange.books import Books
+from palmbot.exchange.feed import Feed, FileFeed, GeneratedFeed
+from palmbot.exchange.market_arrays import history, history_sentiment
+from palmbot.research import data
+from palmbot.research.result import DataSet
+from palmbot.sentiment.timeline import Timeline
+from palmbot.settings import Settings
+
+HISTORY_BARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What is traded in one run: its feed, its sentiment, and its facts for the summary."""
+
+    feed: Feed
+    timeline: Timeline
+    series: DataSet
+
+
+def market_of(settings: Settings, books: Books, journal: Journal) -> Market:
+    """Return the market of ``settings``, standing where ``books`` left it."""
+    spec = settings.instrument
+    if settings.data.file is not None:
+        series = data.load(settings.data, spec)
+        rows = zip(series.sentiment.known_ms.tolist(), series.sentiment.score.tolist(), strict=True)
+        return Market(FileFeed(spec.core, series.bars, series.rolls, books.feed_state()), Timeline(rows), series)
+    period_ms, seed = settings.run.period_ms, settings.run.seed
+    past, state = history(spec, seed, HISTORY_BARS, period_ms)
+    timeline = Timeline((row.known_ms, row.score) for row in history_sentiment(past, spec, seed, period_ms))
+    stands, sent = books.feed_state(), 0
+    if stands is not None:
+        state, sent = GeneratedFeed.state_of(stands)
+    newest = journal.last("bar_closed")
+    if newest is not None and newest.body["sentiment"] is not None:
+        timeline.add(newest.body["sentiment_known_ms"], newest.body["sentiment"])
+    feed = GeneratedFeed(spec, state, sent, past, lambda row: timeline.add(row.known_ms, row.score))
+    empty = np.zeros(0, np.int64)
+    series = DataSet(
+        name="generated market (SYNTHETIC)",
+        spec=spec,
+        period_ms=period_ms,
+        adjustment="none",
+        bars=BarArrays(*(empty for _ in BarArrays._fields)),
+        rolls=no_rolls(),
+        sentiment=SentimentArrays(empty, np.zeros(0)),
+        rows_read=0,
+        rows_outside_session=0,
+        notes=("SYNTHETIC: prices and sentiment are generated; nothing here says anything about a real market.",),
+        fingerprint="",
+        synthetic=True,
+    )
+    return Market(feed, timeline, series)
+
+
+def no_rolls() -> RollArrays:
+    """Return the rolls of a series that has none."""
+    empty = np.zeros(0, np.int64)
+    return RollArrays(empty, empty)

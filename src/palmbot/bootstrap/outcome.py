@@ -1,0 +1,65 @@
+"""What a command shows of a run, and the run's result from its journal alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palmbot.adapters.journal import Journal
+from palmbot.core.types import Params
+from palmbot.live.runner import Runner
+from palmbot.research.journaled import Journaled, result_of, series_of
+from palmbot.research.result import DataSet, RunResult
+from palmbot.research.statistics import Summary
+from palmbot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command shows: one JSON object, or text."""
+
+    result: RunResult
+    series: DataSet
+    summary: Summary
+    folder: Path | None
+    stopped: str = ""
+    exit_code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract's object."""
+        return self.summary.to_json()
+
+    def text(self) -> str:
+        """Return a summary for a person."""
+        from palmbot.research.terminal import terminal  # noqa: PLC0415 - only where it is shown
+
+        return terminal(self.summary, self.result, self.series, self.folder)
+
+
+def result_from(
+    settings: Settings, params: Params, journal: Journal, runner: Runner, facts: tuple[str, tuple[int, ...], DataSet]
+) -> tuple[RunResult, DataSet]:
+    """Return what the journal says of the run, and its series; ``facts`` are run id, costs and the market's series."""
+    run_id, costs, series = facts
+    kept = Journaled(
+        bars=tuple(each.body for each in journal.events("bar_closed", runner.started_seq) if each.body["live"]),
+        stopped=journal.events("run_stopped", runner.started_seq)[-1].body,
+        trades=journal.trades(run_id),
+        refusals=journal.refusals(run_id),
+        halts=tuple((each.ts_ms, each.body["reason"]) for each in journal.events("breaker", runner.started_seq)),
+        start_balance_minor=runner.start_balance_minor,
+        spread_minor=costs[0],
+        slippage_minor=costs[1],
+    )
+    return result_of(kept, settings.profile, params), series_of(kept, series) if series.synthetic else series
+
+
+def write_files(result: RunResult, series: DataSet, summary: Summary, folder: Path) -> None:
+    """Write trades.csv, equity.csv and report.html into ``folder``."""
+    from palmbot.research import output, report  # noqa: PLC0415 - only where files are asked for
+
+    folder.mkdir(parents=True, exist_ok=True)
+    output.write_trades(folder / "trades.csv", result, series)
+    output.write_equity(folder / "equity.csv", result, series)
+    report.write_report(result, series, summary, folder / "report.html", report.read_chart_script())
