@@ -78,6 +78,29 @@ class AccessRights(IntEnum):
     NO_LOGIN = 3
 
 
+class TotalMargin(IntEnum):
+    """How the hedged legs of a symbol share margin, numbered as on the wire."""
+
+    MAX = 0
+    SUM = 1
+    NET = 2
+
+
+class LimitedRiskMargin(IntEnum):
+    """The margin rule of limited-risk accounts, numbered as on the wire."""
+
+    ACCORDING_TO_LEVERAGE = 0
+    ACCORDING_TO_GSL = 1
+    ACCORDING_TO_GSL_AND_LEVERAGE = 2
+
+
+class StopOutOrder(IntEnum):
+    """Which position a stop-out closes first, numbered as on the wire."""
+
+    MOST_MARGIN_USED_FIRST = 0
+    MOST_LOSING_FIRST = 1
+
+
 class Via(Enum):
     """The form in which a refusal reaches the client (sheet 4.9 and 6.9)."""
 
@@ -356,10 +379,20 @@ class MarginCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginCallSet:
+    """The threshold of a margin call was changed (event 2171)."""
+
+    account_id: int
+    kind: int
+    threshold_pct: float
+    ts_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TraderChanged:
     """Leverage, rights or another attribute of the account was changed by the broker (event 2123)."""
 
     account_id: int
 
 
-Told = Report | TrailMoved | MarginMoved | MarginCalled | TraderChanged
+Told = Report | TrailMoved | MarginMoved | MarginCalled | MarginCallSet | TraderChanged
