@@ -6,11 +6,12 @@
 ## make check   the fast gate: format, lint, types, contracts, locks, unit tests
 ## make bench   figures of speed and memory
 ## make lock    renew every lock
+## make proto   generate the wire's messages anew
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run test check gates format lint types contracts locks unit bench lock chromium
+.PHONY: help setup run test check gates format lint types contracts locks unit bench lock proto chromium
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 VENV := .venv
@@ -142,3 +143,11 @@ lock: $(VENV)/.tools
 	$(COMPILE) requirements/sdk.in -o requirements/sdk.lock
 	npm install --package-lock-only
 	@$(MAKE) locks
+
+# --- generated --------------------------------------------------------------------------------------------------------
+
+PROTO := palmbot_openapi.proto
+PROTO_OUT := src/palmbot/protocol/_pb
+
+proto: $(VENV)/.dev
+	@$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(PROTO_OUT) --pyi_out=$(PROTO_OUT) $(PROTO)

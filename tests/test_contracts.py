@@ -45,6 +45,7 @@ BREACHES = [
     ("core", "core/types.py", "import datetime"),
     ("core", "core/types.py", "def load():\n    import json"),
     ("core", "core/types.py", "from palmbot.calendar import Session"),
+    ("protobuf", "model.py", "from google.protobuf.message import Message"),
     ("replay", "live/__init__.py", "from palmbot.core import replay"),
     ("replay", "exchange/__init__.py", "from palmbot.core.replay import replay"),
 ]
