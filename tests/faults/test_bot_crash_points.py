@@ -32,7 +32,8 @@ from palmbot.instruments import PALM_OIL
 from palmbot.live import records
 from palmbot.live.inbox import Inbox
 from palmbot.live.runner import Runner, Wires
-from palmbot.live.trader import Rules, Trader
+from palmbot.live.rules import Rules
+from palmbot.live.trader import Trader
 from palmbot.model import BrokerEvent, IntentKind, JournalEvent, OrderIntent, Trade
 from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner

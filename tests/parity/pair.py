@@ -17,8 +17,9 @@ from palmbot.exchange.feed import FileFeed
 from palmbot.exchange.pacer import LockStep
 from palmbot.instruments import PALM_OIL, InstrumentSpec
 from palmbot.live.inbox import Inbox
+from palmbot.live.rules import Rules
 from palmbot.live.runner import Runner, Wires
-from palmbot.live.trader import Rules, Trader
+from palmbot.live.trader import Trader
 from palmbot.model import Refusal, Trade
 from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner

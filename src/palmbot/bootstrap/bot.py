@@ -23,8 +23,9 @@ from palmbot.exchange.books import Books
 from palmbot.exchange.broker import Broker
 from palmbot.exchange.pacer import FreeRunning, LockStep, Pace
 from palmbot.live.inbox import Inbox
+from palmbot.live.rules import Rules
 from palmbot.live.runner import Runner, Wires
-from palmbot.live.trader import Rules, Trader
+from palmbot.live.trader import Trader
 from palmbot.live.view import Labels, view
 from palmbot.model import BotView
 from palmbot.orders.book import Book

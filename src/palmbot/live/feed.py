@@ -42,7 +42,10 @@ class Feed:
         return int(bucket_end(ts_ms, self.period_ms, self._day_start_ms))
 
     def quote(self, quote: Quote) -> bool:
-        """Take in ``quote``; return whether it is the first tick of a bar. Sides that are absent are unchanged."""
+        """Take in ``quote``; return whether it is the first tick of a bar. Sides that are absent are unchanged.
+
+        A quote of a bar that was closed already moves the mark, not the bar that is forming now (PARITY 30).
+        """
         old = self.mark
         bid_px = quote.bid_px if quote.bid_px is not None else (old.bid_px if old is not None else None)
         ask_px = quote.ask_px
@@ -50,7 +53,10 @@ class Feed:
             ask_px = old.bid_px + old.spread_px
         if bid_px is None or ask_px is None:
             return False  # no price yet
-        self.mark = Mark(quote.ts_ms, bid_px, ask_px - bid_px, quote.rate_e8)
+        now_ms = quote.ts_ms if old is None else max(quote.ts_ms, old.ts_ms)  # the market clock never goes back
+        self.mark = Mark(now_ms, bid_px, ask_px - bid_px, quote.rate_e8)
+        if quote.ts_ms < self.closed_ms:
+            return False
         if self.forming is None:
             self.forming = begun(quote.ts_ms, self.end_of(quote.ts_ms), bid_px)
             return True

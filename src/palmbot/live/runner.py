@@ -7,10 +7,9 @@ the journal cannot be written nothing new is entered: closes still go out, then 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
-from palmbot.errors import HaltError, OutcomeUnknownError
+from palmbot.errors import HaltError, OutcomeUnknownError, RetryError
 from palmbot.live import startup
 from palmbot.live.inbox import Inbox
 from palmbot.live.trader import Trader
@@ -80,8 +79,12 @@ class Runner:
                 if self.inbox.is_empty:
                     self._wires.pacer.idle()
             event = await self.inbox.get(self._patience_s())
+            was_lost = bool(self.trader.watch.link_lost)
             await self._take([] if event is None else self._heard(event))
-            await self._look_if_overdue()
+            if was_lost and not self.trader.watch.link_lost:
+                await self._look(and_bars=True)
+            else:
+                await self._look_if_overdue()
         await self._finish()
 
     def _heard(self, event: BrokerEvent) -> list[OrderIntent]:
@@ -131,8 +134,13 @@ class Runner:
         book.intend(intent)
         book.happened(intent.client_order_id, Happening.SUBMIT)
         self._unflushed = True
-        with suppress(OutcomeUnknownError):  # the same as silence: a look will tell
+        try:
             await self._wires.trading.submit(intent)
+        except OutcomeUnknownError:
+            return  # the same as silence: a look will tell
+        except RetryError:  # certainly not sent; a close or an amend is settled by the look that follows a lost link
+            if intent.kind is IntentKind.ENTER:
+                self.trader.on_unsent(intent)
 
     def _is_over(self) -> bool:
         """Return whether to end: told to, and everything was heard that happened until now."""
@@ -162,11 +170,11 @@ class Runner:
     def _left_ms(self) -> int | None:
         """Return how long to be patient with what is awaited, counted anew when that changes; None = for nothing."""
         book = self.trader.book
-        if book.is_settled:
+        if (book.is_settled and not self.trader.astray) or self.trader.watch.link_lost:
             self._awaited = ()
             return None
         bare = None if book.holding is None or book.holding.is_protected else book.holding.position.position_id
-        awaited = (*(each.client_order_id for each in book.in_flight), bare)
+        awaited = (*(each.client_order_id for each in book.in_flight), bare, self.trader.astray)
         now_ms = self._wires.clock.monotonic_ms()
         if awaited != self._awaited:
             self._awaited, self._waits_since_ms = awaited, now_ms
@@ -178,18 +186,25 @@ class Runner:
         return 0 if before_ms is None else self._quoted_ms - before_ms
 
     def _limit_ms(self) -> int:
-        if self.trader.parked:
+        if self.trader.parked or self.trader.astray:
             return PARKED_WAIT_MS
         return ANSWER_WAIT_MS if self.trader.book.in_flight else PROTECTION_WAIT_MS
 
     async def _look_if_overdue(self) -> None:
-        """After silence ask the broker; settle what its answer proves and never send an entry again."""
+        """After silence ask the broker."""
         left_ms = self._left_ms()
-        if left_ms is None or left_ms > 0:
-            return
+        if left_ms is not None and left_ms <= 0:
+            await self._look(and_bars=False)
+
+    async def _look(self, *, and_bars: bool) -> None:
+        """Ask the broker what was missed; settle what its answer proves and never send an entry again."""
         self._awaited = ()
         self._unflushed = True
-        await self._take(await startup.look(self.trader, self._wires, self._clock_ms()))
+        try:
+            requests = await startup.look(self.trader, self._wires, self._clock_ms(), and_bars=and_bars)
+        except RetryError:  # the link went meanwhile: it says so itself, and its return brings the next look
+            requests = []
+        await self._take(requests)
 
     def _clock_ms(self) -> int:
         mark = self.trader.feed.mark

@@ -15,6 +15,7 @@ from palmbot.live import records
 from palmbot.model import (
     AccountSnapshot,
     BrokerPosition,
+    CashEvent,
     Execution,
     Fill,
     HistoryBar,
@@ -69,8 +70,10 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     return started
 
 
-async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
+async def look(trader: Trader, wires: Wires, now_ms: int, *, and_bars: bool = False) -> list[OrderIntent]:
     """Ask the broker what became of requests it did not answer and of a stop it did not confirm.
+
+    After the link was lost everything may have been missed: ``and_bars`` reads the price history too.
 
     Returns:
         What only reduces risk and may be asked for again: the close of a position that is still there, else the amend
@@ -81,9 +84,15 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     for intent in unanswered:
         book.happened(intent.client_order_id, Happening.LOSE)
     account = await wires.trading.account()
-    for event in await _unheard(trader, account, wires):
+    unheard = await _unheard(trader, account, wires)
+    if and_bars:
+        history = await wires.quotes.history(book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
+        _credit(trader, account, unheard, now_ms)
+        _catch_up(trader, history, unheard)
+    for event in unheard:
         trader.on_order_event(event)
-    if book.holding is None or _is_there(book.holding, account):  # else it is gone, and its deals are not listed yet
+    trader.astray = book.holding is not None and not _is_there(book.holding, account)
+    if not trader.astray:  # else it is gone, and its deals are not listed yet
         own = book.adopt(account, _intents(wires))
         for intent in book.in_flight:
             happening = _found(intent, own)
@@ -191,10 +200,20 @@ def _net_minor(event: OrderEvent) -> int:
     return close.gross_minor + close.swap_minor + close.commission_minor + close.fee_minor
 
 
+def _credit(trader: Trader, account: AccountSnapshot, unheard: Sequence[OrderEvent], now_ms: int) -> None:
+    """Take in a deposit or withdrawal that was missed: what moved the balance and was no deal of this bot."""
+    before_minor = account.balance_minor - sum(_net_minor(event) for event in unheard)
+    delta_minor = before_minor - trader.book.balance_minor
+    if delta_minor != 0:
+        trader.on_cash(CashEvent(now_ms, delta_minor, before_minor))
+
+
 def _catch_up(trader: Trader, history: Sequence[HistoryBar], unheard: list[OrderEvent]) -> None:
     """Let deals and bars that were missed pass through in order of time; a forming bar goes on forming."""
     feed = trader.feed
     by_end = {feed.end_of(bar.ts_ms): bar for bar in history}  # one bar a bucket
+    if feed.forming is not None and feed.forming.end_ms in by_end:
+        feed.forming = None  # the broker has all of its ticks
     for end_ms, bar in sorted(by_end.items()):
         if end_ms <= feed.closed_ms:
             continue

@@ -7,11 +7,10 @@ breakers, and on the first tick of a bar the pending decision. Fills and swaps c
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 
-from palmbot.calendar import Session, is_open, session_end
+from palmbot.calendar import is_open, session_end
 from palmbot.core import breakers, fills, live_breakers, step
-from palmbot.core.live_breakers import Limits, Watch, Wire
+from palmbot.core.live_breakers import Watch, Wire
 from palmbot.core.types import (
     Account,
     Action,
@@ -19,8 +18,6 @@ from palmbot.core.types import (
     Breakers,
     Decision,
     Indicators,
-    Instrument,
-    Params,
     Position,
     Reason,
     Sentiment,
@@ -29,6 +26,7 @@ from palmbot.core.types import (
 )
 from palmbot.live import records
 from palmbot.live.feed import Feed, Mark
+from palmbot.live.rules import Rules
 from palmbot.model import (
     CashEvent,
     Execution,
@@ -44,23 +42,13 @@ from palmbot.model import (
 )
 from palmbot.orders import plan
 from palmbot.orders.book import Book, Closed
+from palmbot.orders.lifecycle import Happening
 from palmbot.ports import SentimentSource
 from palmbot.units import DAY_MS
 
 _FAR_MINOR = 1 << 62
 _FLAT = Position()
 _RECENT = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the bot trades by."""
-
-    params: Params
-    instrument: Instrument
-    period_ms: int
-    session: Session = field(default_factory=Session)
-    limits: Limits = field(default_factory=Limits)
 
 
 class Trader:
@@ -86,6 +74,7 @@ class Trader:
         self.sentiment = Sentiment()  # as of the last bar's end
         self.watch = Watch()
         self.parked = False  # an outcome is unknown: no entries
+        self.astray = False  # the broker no longer shows the position that is held, and its deals are not listed yet
         self.may_trade = True  # False while history passes through
         self._sentiment = sentiment
         self._low_minor = _FAR_MINOR
@@ -163,6 +152,11 @@ class Trader:
             self._held = True
         if held != known:
             self.keep_state(event.ts_ms)
+
+    def on_unsent(self, intent: OrderIntent) -> None:
+        """Take in that an entry certainly did not leave, for the link was down."""
+        self.book.happened(intent.client_order_id, Happening.REFUSE)
+        self.outbox.append(records.refusal(intent.ts_ms, intent.bar_end_ms, intent.side, Reason.LINK_LOST))
 
     def on_link(self, event: LinkEvent) -> None:
         """Take in that the link was lost or is ready again."""

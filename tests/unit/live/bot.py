@@ -13,8 +13,9 @@ from palmbot.core.types import Decision, Params
 from palmbot.exchange.account import Account, Booking
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.matching import Matching
+from palmbot.live.rules import Rules
 from palmbot.live.runner import Runner, Wires
-from palmbot.live.trader import Rules, Trader
+from palmbot.live.trader import Trader
 from palmbot.model import BrokerEvent, HistoryBar, IntentKind, JournalEvent, OrderIntent
 from palmbot.orders.book import Book
 from palmbot.sentiment.timeline import Timeline

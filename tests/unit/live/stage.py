@@ -13,7 +13,8 @@ from palmbot.exchange.account import Account, Booking
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.matching import Matching
 from palmbot.instruments import PALM_OIL, InstrumentSpec
-from palmbot.live.trader import Rules, Trader
+from palmbot.live.rules import Rules
+from palmbot.live.trader import Trader
 from palmbot.model import Execution, JournalEvent, OrderEvent, OrderIntent, Quote
 from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner

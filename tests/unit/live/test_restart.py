@@ -27,9 +27,10 @@ from palmbot.exchange.account import NOTHING, Account
 from palmbot.exchange.candles import joined
 from palmbot.exchange.feed import FeedTick, FileFeed
 from palmbot.exchange.matching import Matching
+from palmbot.live.rules import Rules
 from palmbot.live.runner import Wires
 from palmbot.live.startup import recover
-from palmbot.live.trader import Rules, Trader
+from palmbot.live.trader import Trader
 from palmbot.model import Close, Execution, Fill, JournalEvent
 from palmbot.orders.book import Book
 from palmbot.sentiment.timeline import Timeline
