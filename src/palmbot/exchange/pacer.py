@@ -16,7 +16,9 @@ LAG_MAX_MS = 1_000  # what was lost beyond this, to a sleep of the machine say, 
 class LockStep:
     """The ``palmbot.ports.Pacer`` of ``--speed max``: no tick before the bot has done with the one before (PARITY 63).
 
-    An ``idle`` counts only while the exchange waits for it, so one that comes early or twice releases nothing.
+    An ``idle`` counts only while the exchange waits for it, so one that comes early or twice releases nothing. Over a
+    wire the bot may say it before it has received what was sent: then it counts only once nothing is on the way, and
+    the bot says it again after each receipt.
 
     Args:
         awaited: names what the bot waits for, should it never become idle. The bot may set it later.
@@ -25,12 +27,13 @@ class LockStep:
 
     def __init__(self, awaited: Callable[[], str] | None = None, limit_s: float = IDLE_MAX_S) -> None:
         self.awaited = awaited
+        self.is_quiet: Callable[[], bool] = lambda: True  # whether nothing is on the way to the bot
         self._limit_s = limit_s
         self._waiter: asyncio.Future[None] | None = None
 
     def idle(self) -> None:
         """The bot has processed everything and awaits nothing."""
-        if self._waiter is not None and not self._waiter.done():
+        if self._waiter is not None and not self._waiter.done() and self.is_quiet():
             self._waiter.set_result(None)
 
     async def wait_idle(self) -> None:

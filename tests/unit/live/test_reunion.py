@@ -184,7 +184,7 @@ async def test_a_link_that_goes_again_during_the_look_brings_the_next_look_with_
         bot.does(lambda: broken.append("link")),
         bot.hears(lambda: READY),
         bot.hears(lambda: replace(LOST)),
-        bot.does(lambda: broken.clear()),
+        bot.does(broken.clear),
         bot.hears(lambda: READY),
     )
     assert bot.sent() == ["enter"]
