@@ -1,7 +1,7 @@
 """What is asked of the exchange and what it tells: frozen values in the house's units, richer than the bot's model.
 
-They mirror the protocol (sheet 4.6 and 6) field by field, with integers for prices and money. ``server`` turns them into
-messages, ``broker`` into the bot's own values; nothing here knows about either.
+They mirror the protocol (sheet 4.6 and 6) field by field, with integers for prices and money. ``server`` turns them
+into messages, ``broker`` into the bot's own values; nothing here knows about either.
 """
 
 from __future__ import annotations
