@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from palmbot.adapters.clock import SystemClock
 from palmbot.errors import DataError, HaltError
 from palmbot.exchange.ca import LIFE, make_certificates, server_context
 from palmbot.exchange.private_files import make_private, write_private
@@ -40,17 +41,17 @@ async def greeted(server: ssl.SSLContext, ca_pem: str, host: str, name: str) -> 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1"])
 async def test_the_certificate_is_good_for_this_machines_names(tmp_path: Path, name: str) -> None:
     ca_file, server_file = tmp_path / "ca.pem", tmp_path / "server.pem"
-    server = server_context(ca_file, server_file, int(datetime.now(UTC).timestamp() * 1_000))
+    server = server_context(ca_file, server_file, SystemClock().utc_ms())
     assert await greeted(server, ca_file.read_text(), "127.0.0.1", name) == b"hello"
 
 
 async def test_a_client_that_expects_another_name_or_trusts_another_ca_gets_nothing(tmp_path: Path) -> None:
-    now_ms = int(datetime.now(UTC).timestamp() * 1_000)
+    now_ms = SystemClock().utc_ms()
     server = server_context(tmp_path / "ca.pem", tmp_path / "server.pem", now_ms)
     ca_pem = (tmp_path / "ca.pem").read_text()
     with pytest.raises(ssl.SSLCertVerificationError):
         await greeted(server, ca_pem, "127.0.0.1", "demo.ctraderapi.com")
-    other_pem, _ = make_certificates(datetime.now(UTC))
+    other_pem, _ = make_certificates(datetime.fromtimestamp(now_ms / 1_000, UTC))
     with pytest.raises(ssl.SSLCertVerificationError):
         await greeted(server, other_pem.decode(), "127.0.0.1", "localhost")
 
@@ -70,47 +71,47 @@ def test_the_ca_can_vouch_for_this_machine_alone_and_its_key_is_nowhere(tmp_path
 
 
 def test_both_files_are_private_and_survive_a_restart(tmp_path: Path) -> None:
-    files = [tmp_path / "ca.pem", tmp_path / "server.pem"]
-    server_context(*files, NOW_MS)
+    ca_file, server_file = files = tmp_path / "ca.pem", tmp_path / "server.pem"
+    server_context(ca_file, server_file, NOW_MS)
     before = [each.read_bytes() for each in files]
     assert [each.stat().st_mode & 0o777 for each in files] == [0o600, 0o600]
-    server_context(*files, NOW_MS + YEAR_MS)
+    server_context(ca_file, server_file, NOW_MS + YEAR_MS)
     assert [each.read_bytes() for each in files] == before
 
 
 @pytest.mark.parametrize("later", [LIFE - timedelta(days=29), -timedelta(days=2)])
 def test_certificates_that_are_old_or_not_yet_valid_are_made_anew(tmp_path: Path, later: timedelta) -> None:
-    files = [tmp_path / "ca.pem", tmp_path / "server.pem"]
-    server_context(*files, NOW_MS)
+    ca_file, server_file = files = tmp_path / "ca.pem", tmp_path / "server.pem"
+    server_context(ca_file, server_file, NOW_MS)
     before = [each.read_bytes() for each in files]
-    server_context(*files, int((NOW + later).timestamp() * 1_000))
+    server_context(ca_file, server_file, int((NOW + later).timestamp() * 1_000))
     assert all(each.read_bytes() != old for each, old in zip(files, before, strict=True))
 
 
 def test_a_certificate_of_another_ca_is_made_anew(tmp_path: Path) -> None:
-    files = [tmp_path / "ca.pem", tmp_path / "server.pem"]
-    server_context(*files, NOW_MS)
+    ca_file, server_file = files = tmp_path / "ca.pem", tmp_path / "server.pem"
+    server_context(ca_file, server_file, NOW_MS)
     files[0].write_bytes(make_certificates(NOW)[0])
     before = files[1].read_bytes()
-    server_context(*files, NOW_MS)
+    server_context(ca_file, server_file, NOW_MS)
     assert files[1].read_bytes() != before
 
 
 @pytest.mark.parametrize("broken", [0, 1])
 def test_files_that_are_no_certificates_are_refused_with_what_to_do(tmp_path: Path, broken: int) -> None:
-    files = [tmp_path / "ca.pem", tmp_path / "server.pem"]
-    server_context(*files, NOW_MS)
+    ca_file, server_file = files = tmp_path / "ca.pem", tmp_path / "server.pem"
+    server_context(ca_file, server_file, NOW_MS)
     files[broken].write_text("not a certificate")
     with pytest.raises(DataError, match="CERTIFICATES_UNREADABLE"):
-        server_context(*files, NOW_MS)
+        server_context(ca_file, server_file, NOW_MS)
 
 
 def test_a_server_file_without_its_key_is_refused(tmp_path: Path) -> None:
-    files = [tmp_path / "ca.pem", tmp_path / "server.pem"]
-    server_context(*files, NOW_MS)
+    ca_file, server_file = files = tmp_path / "ca.pem", tmp_path / "server.pem"
+    server_context(ca_file, server_file, NOW_MS)
     files[1].write_bytes(files[1].read_bytes().split(b"-----BEGIN PRIVATE")[0])
     with pytest.raises(DataError, match="CERTIFICATES_UNREADABLE"):
-        server_context(*files, NOW_MS)
+        server_context(ca_file, server_file, NOW_MS)
 
 
 def test_a_private_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
