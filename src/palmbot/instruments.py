@@ -10,6 +10,8 @@ from palmbot.core.types import Instrument
 from palmbot.units import HOUR_MS
 
 _DAY = 24 * 60
+# The order in which the market names the currencies of a pair; all others come after these, by name among themselves.
+_FIRST_NAMED = ("EUR", "GBP", "AUD", "NZD", "USD", "CAD", "CHF", "JPY")
 
 
 def weekly(*spans: tuple[range, int, int]) -> tuple[tuple[int, int], ...]:
@@ -53,3 +55,10 @@ class InstrumentSpec:
 
 PALM_OIL = InstrumentSpec()
 BUILT_IN_INSTRUMENTS = MappingProxyType({PALM_OIL.name: PALM_OIL})
+
+
+def pair_convention(one: str, other: str) -> tuple[str, str]:
+    """Return two currencies as base and quote of the pair that the market lists: MYR and USD are USDMYR."""
+    rank = {name: place for place, name in enumerate(_FIRST_NAMED)}
+    base, quote = sorted((one, other), key=lambda name: (rank.get(name, len(rank)), name))
+    return base, quote

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NewType
 
@@ -23,6 +24,8 @@ Minor = NewType("Minor", int)
 PX = 100_000  # px of one unit of price
 CU = 100  # cu of one unit of volume
 RATE_ONE_E8 = 100_000_000
+_E8_OF_PX = RATE_ONE_E8 // PX
+_E8_BY_PX = RATE_ONE_E8 * PX
 
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
@@ -66,3 +69,31 @@ def money_of_minor(minor: int, money_digits: int) -> Decimal:
 def lots_of_cu(volume_cu: int, lot_cu: int) -> float:
     """Return ``volume_cu`` in lots."""
     return volume_cu / lot_cu
+
+
+def rate_of_px(pair_px: int, is_inverse: bool) -> int:
+    """Return the conversion rate that a pair's price says, x 10^8, rounded half up; both ends of the wire use it.
+
+    Args:
+        pair_px: price of the pair, above 0.
+        is_inverse: the pair is listed the other way round: what is converted is its quote, not its base.
+    """
+    return (2 * _E8_BY_PX + pair_px) // (2 * pair_px) if is_inverse else pair_px * _E8_OF_PX
+
+
+def px_of_rate(rate_e8: int, is_inverse: bool) -> int:
+    """Return the price of a pair that says ``rate_e8`` (above 0), rounded half up; 0 where it cannot be said."""
+    unit, value = (rate_e8, _E8_BY_PX) if is_inverse else (_E8_OF_PX, rate_e8)
+    return (2 * value + unit) // (2 * unit)
+
+
+def rate_of_chain(links: Iterable[tuple[int, bool]]) -> int:
+    """Return the rate of a chain of pairs, each as ``rate_of_px`` takes it: exact, rounded half up once.
+
+    No links at all convert a currency into itself. A price of 0 is one that is not known, and so is then the rate.
+    """
+    above, below = RATE_ONE_E8, 1
+    for pair_px, is_inverse in links:
+        above *= PX if is_inverse else pair_px
+        below *= pair_px if is_inverse else PX
+    return (2 * above + below) // (2 * below) if below else 0

@@ -1,0 +1,225 @@
+"""Margin: what a position holds, how the legs of an account share it, and what happens when equity runs short.
+
+Pure functions over small frozen values (protocol sheet 5.7, 6.7). A margin level is equity / used margin in percent; it
+is compared as integers, never as a quotient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from palmbot.core import fills
+from palmbot.core.rounding import half_away, mul_div_half_away
+from palmbot.exchange.listing import DynamicLeverage, Listing
+from palmbot.units import MINUTE_MS, RATE_ONE_E8
+
+CENTS = 100  # leverage on the wire: 10000 is 1:100
+STOP_OUT_PCT: Final = 50
+CALL_AGAIN_MS: Final = 10 * MINUTE_MS
+
+
+class MarginKind(IntEnum):
+    """How hedged legs of one symbol share margin, numbered as the wire's TotalMarginCalculationType."""
+
+    MAX = 0  # the larger side
+    SUM = 1  # both sides
+    NET = 2  # the part of the larger side that the other does not cover
+
+
+class StopOutStrategy(IntEnum):
+    """Which position a stop-out closes first, numbered as on the wire."""
+
+    MOST_MARGIN_USED_FIRST = 0
+    MOST_LOSING_FIRST = 1
+
+
+class NotificationType(IntEnum):
+    """The three thresholds of the margin level, numbered as on the wire."""
+
+    MARGIN_LEVEL_THRESHOLD_1 = 61
+    MARGIN_LEVEL_THRESHOLD_2 = 62
+    MARGIN_LEVEL_THRESHOLD_3 = 63
+
+
+class Leg(NamedTuple):
+    """An open position as margin sees it."""
+
+    position_id: int
+    symbol_id: int
+    side: int
+    volume_cu: int
+    margin_minor: int
+    net_minor: int = 0  # unrealised profit, charges included
+    step_cu: int = 1
+    min_cu: int = 1
+
+
+class StopOut(NamedTuple):
+    """What a stop-out closes."""
+
+    position_id: int
+    volume_cu: int
+
+
+class MarginCall(NamedTuple):
+    """One threshold of an account. 0 percent is one that is never reached."""
+
+    kind: NotificationType
+    threshold_pct: float
+    updated_ms: int = 0
+    told_ms: int | None = None
+
+
+class ExpectedMargin(NamedTuple):
+    """What a volume would hold now, by side."""
+
+    volume_cu: int
+    buy_minor: int
+    sell_minor: int
+
+
+def exposure_cents(volume_cu: int, base_to_usd_e8: int) -> int:
+    """Return what a volume is worth in USD cents."""
+    return mul_div_half_away(volume_cu, base_to_usd_e8, RATE_ONE_E8)
+
+
+def leverage_cents(account_cents: int, tiers: DynamicLeverage | None, exposure: int) -> int:
+    """Return the leverage x 100 of a position: the account's, or less where the exposure calls for it.
+
+    Args:
+        account_cents: leverage of the account x 100.
+        tiers: of the symbol; None = it has none.
+        exposure: USD cents of the whole side of the symbol that the position belongs to, itself included.
+    """
+    if tiers is None:
+        return account_cents
+    tier = next((tier for tier in tiers.tiers if exposure <= tier.exposure_max_cents), tiers.tiers[-1])
+    return min(account_cents, tier.leverage * CENTS)
+
+
+def position_minor(listing: Listing, price_px: int, volume_cu: int, quote_e8: int, leverage: int) -> int:
+    """Return the margin of ``volume_cu`` at a price.
+
+    Args:
+        listing: the symbol.
+        price_px: entry price.
+        volume_cu: open volume.
+        quote_e8: quote currency in deposit currency x 10^8.
+        leverage: x 100, from ``leverage_cents``.
+    """
+    value = fills.money_minor(price_px * volume_cu, quote_e8, listing.spec.core.money_digits)
+    return half_away(value * CENTS, leverage)
+
+
+def expected_margin(
+    listing: Listing, quote: tuple[int, int], volume_cu: int, quote_e8: int, leverage: int
+) -> ExpectedMargin:
+    """Return the margin of ``volume_cu`` bought at the ask and sold at the bid of ``quote``, by itself."""
+    bid_px, ask_px = quote
+    return ExpectedMargin(
+        volume_cu,
+        position_minor(listing, ask_px, volume_cu, quote_e8, leverage),
+        position_minor(listing, bid_px, volume_cu, quote_e8, leverage),
+    )
+
+
+def used_minor(legs: Iterable[Leg], kind: MarginKind) -> int:
+    """Return the margin that open positions hold together, symbol by symbol; never more than their sum."""
+    sides: dict[int, dict[int, tuple[int, int]]] = {}
+    for leg in legs:
+        by_side = sides.setdefault(leg.symbol_id, {1: (0, 0), -1: (0, 0)})
+        margin, volume = by_side[leg.side]
+        by_side[leg.side] = (margin + leg.margin_minor, volume + leg.volume_cu)
+    return sum(_SHARED[kind](by_side[1], by_side[-1]) for by_side in sides.values())
+
+
+def _max(longs: tuple[int, int], shorts: tuple[int, int]) -> int:
+    return max(longs[0], shorts[0])
+
+
+def _sum(longs: tuple[int, int], shorts: tuple[int, int]) -> int:
+    return longs[0] + shorts[0]
+
+
+def _net(longs: tuple[int, int], shorts: tuple[int, int]) -> int:
+    (margin, volume), (_, covered) = (longs, shorts) if longs[1] >= shorts[1] else (shorts, longs)
+    return mul_div_half_away(margin, volume - covered, volume) if volume else 0
+
+
+_SHARED: Final = {MarginKind.MAX: _max, MarginKind.SUM: _sum, MarginKind.NET: _net}
+
+
+def level_pct(equity_minor: int, used: int) -> float | None:
+    """Return the margin level, to be shown; None where no margin is used."""
+    return None if used == 0 else equity_minor * 100 / used
+
+
+def is_below(equity_minor: int, used: int, threshold_pct: float) -> bool:
+    """Return whether the margin level is below a threshold; it never is where no margin is used."""
+    return used > 0 and equity_minor * 100 < threshold_pct * used
+
+
+def stop_out(
+    legs: Sequence[Leg],
+    equity_minor: int,
+    kind: MarginKind,
+    strategy: StopOutStrategy,
+    *,
+    is_fair: bool,
+    level: int = STOP_OUT_PCT,
+) -> StopOut | None:
+    """Return what to close next because the margin level is below the stop-out level; None when it is not.
+
+    To be asked again after each close: every answer closes some volume, so it ends above the level, or flat. A fair
+    stop-out closes a whole position; a partial one the fewest steps that would lift the level if the position's
+    margin counted alone, and the whole position where what is left could not stand.
+
+    Args:
+        legs: open positions.
+        equity_minor: of the account, before the close.
+        kind: how the legs share margin.
+        strategy: which position goes first; equals go by id.
+        is_fair: whole positions.
+        level: percent.
+    """
+    used = used_minor(legs, kind)
+    if not is_below(equity_minor, used, level):
+        return None
+    leg = min(legs, key=_ORDER[strategy])
+    if is_fair:
+        return StopOut(leg.position_id, leg.volume_cu)
+    return StopOut(leg.position_id, _part(leg, used - max(equity_minor, 0) * 100 // level))
+
+
+def _part(leg: Leg, excess_minor: int) -> int:
+    """Return the volume of ``leg`` to close so that it holds ``excess_minor`` (> 0) less margin."""
+    if excess_minor >= leg.margin_minor:
+        return leg.volume_cu
+    least = -(-excess_minor * leg.volume_cu // leg.margin_minor)
+    volume = max(-(-least // leg.step_cu) * leg.step_cu, leg.min_cu)
+    return volume if leg.volume_cu - volume >= leg.min_cu else leg.volume_cu
+
+
+_ORDER: Final = {
+    StopOutStrategy.MOST_MARGIN_USED_FIRST: lambda leg: (-leg.margin_minor, leg.position_id),
+    StopOutStrategy.MOST_LOSING_FIRST: lambda leg: (leg.net_minor, leg.position_id),
+}
+
+
+def due_calls(
+    calls: Sequence[MarginCall], equity_minor: int, used: int, now_ms: int
+) -> tuple[tuple[MarginCall, ...], tuple[MarginCall, ...]]:
+    """Return the margin calls to tell now, and all of them afterwards.
+
+    One is told while the level is at or below its threshold, at most once in ten minutes.
+    """
+    after, told = [], []
+    for call in calls:
+        is_due = call.told_ms is None or now_ms - call.told_ms >= CALL_AGAIN_MS
+        if is_due and used > 0 and equity_minor * 100 <= call.threshold_pct * used and call.threshold_pct > 0:
+            call = call._replace(told_ms=now_ms)  # noqa: PLW2901
+            told.append(call)
+        after.append(call)
+    return tuple(told), tuple(after)
