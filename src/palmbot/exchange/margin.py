@@ -7,40 +7,19 @@ is compared as integers, never as a quotient.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from palmbot.core import fills
 from palmbot.core.rounding import half_away, mul_div_half_away
 from palmbot.exchange.listing import DynamicLeverage, Listing
+from palmbot.exchange.terms import MarginCall
+from palmbot.exchange.values import StopOutOrder, TotalMargin
 from palmbot.units import MINUTE_MS, RATE_ONE_E8
 
 CENTS = 100  # leverage on the wire: 10000 is 1:100
 STOP_OUT_PCT: Final = 50
 CALL_AGAIN_MS: Final = 10 * MINUTE_MS
-
-
-class MarginKind(IntEnum):
-    """How hedged legs of one symbol share margin, numbered as the wire's TotalMarginCalculationType."""
-
-    MAX = 0  # the larger side
-    SUM = 1  # both sides
-    NET = 2  # the part of the larger side that the other does not cover
-
-
-class StopOutStrategy(IntEnum):
-    """Which position a stop-out closes first, numbered as on the wire."""
-
-    MOST_MARGIN_USED_FIRST = 0
-    MOST_LOSING_FIRST = 1
-
-
-class NotificationType(IntEnum):
-    """The three thresholds of the margin level, numbered as on the wire."""
-
-    MARGIN_LEVEL_THRESHOLD_1 = 61
-    MARGIN_LEVEL_THRESHOLD_2 = 62
-    MARGIN_LEVEL_THRESHOLD_3 = 63
 
 
 class Leg(NamedTuple):
@@ -61,15 +40,6 @@ class StopOut(NamedTuple):
 
     position_id: int
     volume_cu: int
-
-
-class MarginCall(NamedTuple):
-    """One threshold of an account. 0 percent is one that is never reached."""
-
-    kind: NotificationType
-    threshold_pct: float
-    updated_ms: int = 0
-    told_ms: int | None = None
 
 
 class ExpectedMargin(NamedTuple):
@@ -125,7 +95,7 @@ def expected_margin(
     )
 
 
-def used_minor(legs: Iterable[Leg], kind: MarginKind) -> int:
+def used_minor(legs: Iterable[Leg], kind: TotalMargin) -> int:
     """Return the margin that open positions hold together, symbol by symbol; never more than their sum."""
     sides: dict[int, dict[int, tuple[int, int]]] = {}
     for leg in legs:
@@ -148,7 +118,7 @@ def _net(longs: tuple[int, int], shorts: tuple[int, int]) -> int:
     return mul_div_half_away(margin, volume - covered, volume) if volume else 0
 
 
-_SHARED: Final = {MarginKind.MAX: _max, MarginKind.SUM: _sum, MarginKind.NET: _net}
+_SHARED: Final = {TotalMargin.MAX: _max, TotalMargin.SUM: _sum, TotalMargin.NET: _net}
 
 
 def level_pct(equity_minor: int, used: int) -> float | None:
@@ -164,8 +134,8 @@ def is_below(equity_minor: int, used: int, threshold_pct: float) -> bool:
 def stop_out(
     legs: Sequence[Leg],
     equity_minor: int,
-    kind: MarginKind,
-    strategy: StopOutStrategy,
+    kind: TotalMargin,
+    order: StopOutOrder,
     *,
     is_fair: bool,
     level: int = STOP_OUT_PCT,
@@ -180,14 +150,14 @@ def stop_out(
         legs: open positions.
         equity_minor: of the account, before the close.
         kind: how the legs share margin.
-        strategy: which position goes first; equals go by id.
+        order: which position goes first; equals go by id.
         is_fair: whole positions.
         level: percent.
     """
     used = used_minor(legs, kind)
     if not is_below(equity_minor, used, level):
         return None
-    leg = min(legs, key=_ORDER[strategy])
+    leg = min(legs, key=_FIRST[order])
     if is_fair:
         return StopOut(leg.position_id, leg.volume_cu)
     return StopOut(leg.position_id, _part(leg, used - max(equity_minor, 0) * 100 // level))
@@ -202,9 +172,9 @@ def _part(leg: Leg, excess_minor: int) -> int:
     return volume if leg.volume_cu - volume >= leg.min_cu else leg.volume_cu
 
 
-_ORDER: Final = {
-    StopOutStrategy.MOST_MARGIN_USED_FIRST: lambda leg: (-leg.margin_minor, leg.position_id),
-    StopOutStrategy.MOST_LOSING_FIRST: lambda leg: (leg.net_minor, leg.position_id),
+_FIRST: Final = {
+    StopOutOrder.MOST_MARGIN_USED_FIRST: lambda leg: (-leg.margin_minor, leg.position_id),
+    StopOutOrder.MOST_LOSING_FIRST: lambda leg: (leg.net_minor, leg.position_id),
 }
 
 
@@ -213,13 +183,14 @@ def due_calls(
 ) -> tuple[tuple[MarginCall, ...], tuple[MarginCall, ...]]:
     """Return the margin calls to tell now, and all of them afterwards.
 
-    One is told while the level is at or below its threshold, at most once in ten minutes.
+    One is told while the level is at or below its threshold, at most once in ten minutes; 0 percent is never reached.
     """
     after, told = [], []
     for call in calls:
         is_due = call.told_ms is None or now_ms - call.told_ms >= CALL_AGAIN_MS
         if is_due and used > 0 and equity_minor * 100 <= call.threshold_pct * used and call.threshold_pct > 0:
-            call = call._replace(told_ms=now_ms)  # noqa: PLW2901
-            told.append(call)
-        after.append(call)
+            told.append(replace(call, told_ms=now_ms))
+            after.append(told[-1])
+        else:
+            after.append(call)
     return tuple(told), tuple(after)
