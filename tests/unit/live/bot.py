@@ -102,9 +102,9 @@ class Bot:
     def quote(self, ts_ms: int, bid: float, decision: Decision | None = None) -> Step:
         """Return the step that plays a tick."""
 
-        def step() -> BrokerEvent:
+        def step() -> BrokerEvent | None:
             self.play(ts_ms, bid, decision)
-            return self.inbox._events.popleft()
+            return self.inbox.take()
 
         return step
 
