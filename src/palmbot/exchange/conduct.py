@@ -1,4 +1,4 @@
-"""How the venue behaves where nobody knows how the real one does (sheet 12), and how long it takes: all of it a choice."""
+"""How the venue behaves where nobody knows how the real one does (sheet 12), and how long it takes: choices, all."""
 
 from __future__ import annotations
 
