@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from palmbot.exchange.margin import STOP_OUT_PCT, MarginCall, MarginKind, NotificationType, StopOutStrategy
-from palmbot.exchange.values import AccessRights, AccountType, LimitedRiskMargin
+from palmbot.exchange.values import (
+    AccessRights,
+    AccountType,
+    LimitedRiskMargin,
+    StopOutOrder,
+    TotalMargin,
+)
 
-MARGIN_CALLS = tuple(MarginCall(kind, pct) for kind, pct in zip(NotificationType, (100.0, 80.0, 60.0), strict=True))
+DEFAULT_CALLS_PCT = ((61, 100.0), (62, 80.0), (63, 60.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +29,24 @@ class Terms:
     rights: AccessRights = AccessRights.FULL_ACCESS
     is_live: bool = False
     is_swap_free: bool = False  # a roll-over commission instead of swaps
-    margin_kind: MarginKind = MarginKind.SUM  # how hedged legs share margin
+    total_margin: TotalMargin = TotalMargin.SUM
     is_limited_risk: bool = False  # every order needs a guaranteed stop loss
     limited_risk_margin: LimitedRiskMargin = LimitedRiskMargin.ACCORDING_TO_LEVERAGE
     is_fair_stop_out: bool = True  # a stop-out closes whole positions
-    stop_out_strategy: StopOutStrategy = StopOutStrategy.MOST_MARGIN_USED_FIRST
-    stop_out_pct: int = STOP_OUT_PCT  # margin level below which positions are closed; no client is told it
+    stop_out_order: StopOutOrder = StopOutOrder.MOST_MARGIN_USED_FIRST
+    stop_out_pct: int = 50  # margin level below which positions are closed; no client is told it
     broker: str = "palmbot"
     registered_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MarginCall:
+    """A threshold of the margin level that its holder is told of, at most once in ten minutes."""
+
+    kind: int  # 61, 62 or 63
+    threshold_pct: float
+    updated_ms: int = 0
+    told_ms: int | None = None  # when it was last told; None = never
+
+
+DEFAULT_MARGIN_CALLS = tuple(MarginCall(kind, threshold_pct) for kind, threshold_pct in DEFAULT_CALLS_PCT)

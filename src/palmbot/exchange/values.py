@@ -78,12 +78,27 @@ class AccessRights(IntEnum):
     NO_LOGIN = 3
 
 
+class TotalMargin(IntEnum):
+    """How the hedged legs of a symbol share margin, numbered as on the wire."""
+
+    MAX = 0
+    SUM = 1
+    NET = 2
+
+
 class LimitedRiskMargin(IntEnum):
     """The margin rule of limited-risk accounts, numbered as on the wire."""
 
     ACCORDING_TO_LEVERAGE = 0
     ACCORDING_TO_GSL = 1
     ACCORDING_TO_GSL_AND_LEVERAGE = 2
+
+
+class StopOutOrder(IntEnum):
+    """Which position a stop-out closes first, numbered as on the wire."""
+
+    MOST_MARGIN_USED_FIRST = 0
+    MOST_LOSING_FIRST = 1
 
 
 class Via(Enum):

@@ -8,8 +8,7 @@ from typing import NamedTuple, Protocol
 from palmbot.exchange.conduct import Conduct
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.listing import Catalogue
-from palmbot.exchange.margin import MarginCall
-from palmbot.exchange.terms import Terms
+from palmbot.exchange.terms import MarginCall, Terms
 from palmbot.exchange.values import (
     CashKind,
     OrderView,
