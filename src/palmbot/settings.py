@@ -63,6 +63,7 @@ class RunSettings:
     speed: float | None = 3600.0
     for_ms: int | None = None
     resume_dir: Path | None = None
+    exchange_file: Path | None = None  # ready line of an exchange in another process; None: one is built in
     seed: int = 1
     host: str = "127.0.0.1"
     port: int = 8080

@@ -101,7 +101,7 @@ class RunOptions(Inputs):
     env: Annotated[str | None, typer.Option(metavar="paper|demo|live", help="Where orders go; default paper.")] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Live quotes, no orders.")] = False
     exchange: Annotated[
-        Path | None, typer.Option(metavar="F", help="Trade on an exchange in another process: its ready line.")
+        str | None, typer.Option(metavar="F", help="Trade on an exchange in another process: its ready line.")
     ] = None
     resume: Annotated[str | None, typer.Option(metavar="DIR", help="Continue the run kept in this folder.")] = None
     noise: Annotated[bool, typer.Option("--i-know-this-is-noise", help="Trade parameters whose verdict is NOISE.")] = (

@@ -85,6 +85,7 @@ RUN = (
     Key("run.speed", Speed(), "market seconds a second, or max", "speed"),
     Key("run.for", Duration(1), "stop after this much wall time", "for_ms"),
     Key("run.resume", FilePath(), "continue the run kept in this folder", "resume_dir"),
+    Key("run.exchange", FilePath(), "ready line of an exchange in another process", "exchange_file"),
     Key("run.seed", Number(0, 2**63 - 1, whole=True), "seed of the generated market", "seed"),
     Key("run.period", Duration(MINUTE_MS, 31 * DAY_MS), "bar period of the generated market", "period_ms"),
     Key("run.host", Text(r"[A-Za-z0-9.:\[\]_-]+", "a host name or address"), "address of the dashboard", "host"),

@@ -222,6 +222,14 @@ def _check(settings: Settings, values: Mapping[str, Assignment]) -> None:
             data=values["data.file"].source,
             resume=values["run.resume"].source,
         )
+    if settings.run.exchange_file is not None and (data.file is not None or settings.run.resume_dir is not None):
+        other = "data.file" if data.file is not None else "run.resume"
+        raise ConfigError(
+            "CONFLICTING_SETTINGS",
+            "Leave out one of them: an exchange in another process brings its own market.",
+            exchange=values["run.exchange"].source,
+            **{other.partition(".")[2]: values[other].source},
+        )
     bar_ms = data.period_ms if data.file is not None else settings.run.period_ms
     if bar_ms is not None:  # else the loader learns it from the file and asks the same question
         settings.params_for(bar_ms)

@@ -37,6 +37,7 @@ OPTIONS = MappingProxyType(
         "--balance": "bot.balance",
         "--env": "run.env",
         "--resume": "run.resume",
+        "--exchange": "run.exchange",
         "--speed": "run.speed",
         "--for": "run.for",
         "--host": "run.host",

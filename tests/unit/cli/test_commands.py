@@ -162,7 +162,7 @@ def test_with_json_a_run_is_silent_and_with_v_its_lines_are_on_stderr(
         json.loads(line)
 
 
-@pytest.mark.parametrize("words", ["--env demo", "--env live", "--dry-run", "--exchange ready.json"])
+@pytest.mark.parametrize("words", ["--env demo", "--env live", "--dry-run"])
 def test_what_does_not_exist_yet_is_refused_before_anything_starts(
     bot: Bot, capsys: pytest.CaptureFixture[str], words: str
 ) -> None:

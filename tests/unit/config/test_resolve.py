@@ -240,6 +240,14 @@ def test_data_and_resume_exclude_each_other(tmp_path: Path) -> None:
     assert settings(tmp_path, options={"--resume": str(tmp_path)}).run.resume_dir == tmp_path
 
 
+@pytest.mark.parametrize("other", ["--data", "--resume"])
+def test_an_exchange_elsewhere_brings_its_own_market(tmp_path: Path, other: str) -> None:
+    options = {"--exchange": __file__, other: __file__ if other == "--data" else str(tmp_path)}
+    error = refusal(tmp_path, options=options)
+    assert (error.code, error.facts["exchange"]) == ("CONFLICTING_SETTINGS", "--exchange")
+    assert settings(tmp_path, options={"--exchange": __file__}).run.exchange_file == Path(__file__)
+
+
 def test_a_pause_is_checked_against_the_bars_once_they_are_known(tmp_path: Path) -> None:
     options = {"--data": __file__}
     found = settings(tmp_path, options=options, sets=("cooldown=5m",))
