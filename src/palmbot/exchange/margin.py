@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 from palmbot.core import fills
 from palmbot.core.rounding import half_away, mul_div_half_away
 from palmbot.exchange.listing import DynamicLeverage, Listing
-from palmbot.exchange.terms import MarginCall
+from palmbot.exchange.terms import MarginCall, Terms
 from palmbot.exchange.values import StopOutOrder, TotalMargin
 from palmbot.units import MINUTE_MS, RATE_ONE_E8
 
 CENTS = 100  # leverage on the wire: 10000 is 1:100
-STOP_OUT_PCT: Final = 50
 CALL_AGAIN_MS: Final = 10 * MINUTE_MS
 
 
@@ -131,36 +130,20 @@ def is_below(equity_minor: int, used: int, threshold_pct: float) -> bool:
     return used > 0 and equity_minor * 100 < threshold_pct * used
 
 
-def stop_out(
-    legs: Sequence[Leg],
-    equity_minor: int,
-    kind: TotalMargin,
-    order: StopOutOrder,
-    *,
-    is_fair: bool,
-    level: int = STOP_OUT_PCT,
-) -> StopOut | None:
-    """Return what to close next because the margin level is below the stop-out level; None when it is not.
+def stop_out(legs: Sequence[Leg], equity_minor: int, terms: Terms) -> StopOut | None:
+    """Return what to close next because the margin level is below the account's stop-out level; None when it is not.
 
     To be asked again after each close: every answer closes some volume, so it ends above the level, or flat. A fair
     stop-out closes a whole position; a partial one the fewest steps that would lift the level if the position's
-    margin counted alone, and the whole position where what is left could not stand.
-
-    Args:
-        legs: open positions.
-        equity_minor: of the account, before the close.
-        kind: how the legs share margin.
-        order: which position goes first; equals go by id.
-        is_fair: whole positions.
-        level: percent.
+    margin counted alone, and the whole position where what is left could not stand. Equals go by id.
     """
-    used = used_minor(legs, kind)
-    if not is_below(equity_minor, used, level):
+    used = used_minor(legs, terms.total_margin)
+    if not is_below(equity_minor, used, terms.stop_out_pct):
         return None
-    leg = min(legs, key=_FIRST[order])
-    if is_fair:
+    leg = min(legs, key=_FIRST[terms.stop_out_order])
+    if terms.is_fair_stop_out:
         return StopOut(leg.position_id, leg.volume_cu)
-    return StopOut(leg.position_id, _part(leg, used - max(equity_minor, 0) * 100 // level))
+    return StopOut(leg.position_id, _part(leg, used - max(equity_minor, 0) * 100 // terms.stop_out_pct))
 
 
 def _part(leg: Leg, excess_minor: int) -> int:
