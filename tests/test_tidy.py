@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 CODE = r"(src|tests|bench)/.*\.py"
 SHIPPED = r"src/.*\.py"
 CORE = r"src/palmbot/core/.*\.py"
-SIMULATED = r"src/palmbot/(live/.*|orders/.*|adapters/(ctrader|journal|writer))\.py"
+SIMULATED = r"src/palmbot/((live|orders|protocol|exchange|simulation)/.*|adapters/(ctrader\w*|journal|writer))\.py"
 GENERATED = re.compile(r"src/palmbot/protocol/_pb/.*")
 
 
@@ -54,7 +54,7 @@ RULES = [
         SHIPPED,
         "from time import monotonic as now\nnow()",
         "clock.monotonic_ms()",
-        r".*/adapters/clock\.py",
+        r".*/(adapters/clock|simulation/(clock|pipe))\.py",  # the machine's, and virtual time
     ),
     Rule(
         tidy.unseeded,
@@ -139,12 +139,19 @@ OFFENCES = [
     (tidy.unsafe_numba, "state = state._replace(x=1)"),
     (tidy.unordered_tasks, "import asyncio\ndone, rest = await asyncio.wait(tasks)"),
     (tidy.unordered_tasks, "from asyncio import TaskGroup\nasync with TaskGroup() as group: ..."),
+    (tidy.unordered_tasks, "import asyncio\nfor each in asyncio.as_completed(tasks): ..."),
+    (tidy.unordered_tasks, "for task in asyncio.all_tasks(): task.cancel()"),
+    (tidy.unordered_tasks, "prices = (price async for price in feed)"),
     (tidy.unstable_identity, "hash(order)"),
+    (tidy.unstable_identity, "orders.sort(key=id)"),
+    (tidy.unstable_identity, "from weakref import finalize"),
     (tidy.unstable_identity, "class A:\n    def __del__(self): ..."),
     (tidy.unstable_identity, "from uuid import uuid4"),
     (tidy.unstable_identity, "import weakref"),
     (tidy.threads, "await asyncio.to_thread(f)"),
     (tidy.threads, "await loop.run_in_executor(None, f)"),
+    (tidy.threads, "from concurrent.futures import ThreadPoolExecutor\nThreadPoolExecutor()"),
+    (tidy.threads, "await asyncio.create_subprocess_exec('true')"),
     (tidy.iterated_set, "x = [y for y in {1, 2}]"),
     (tidy.iterated_set, "x = list(frozenset(y))"),
     (tidy.iterated_set, "for x in a.keys() - b.keys(): f(x)"),
@@ -205,6 +212,13 @@ def test_a_planted_offence_is_found_and_its_look_alike_is_not(rule: Rule) -> Non
 @pytest.mark.parametrize(("find", "offence"), OFFENCES)
 def test_every_form_of_an_offence_is_found(find: Callable[[str], Iterable[str]], offence: str) -> None:
     assert list(find(offence))
+
+
+@pytest.mark.parametrize("path", ["live/runner", "orders/book", "adapters/journal", "adapters/ctrader_link"])
+def test_what_runs_in_virtual_time_is_under_the_rules_of_it(path: str) -> None:
+    rules = [rule for rule in RULES if rule.where == SIMULATED]
+    assert len(rules) == 4
+    assert all(re.fullmatch(rule.where, f"src/palmbot/{path}.py") for rule in rules)
 
 
 def test_no_path_is_called_by_a_name_that_names_nothing() -> None:

@@ -29,9 +29,11 @@ BUILDERS = {
     *("new_event_loop", "create_default_context", "SSLContext", "Random", "default_rng", "getenv"),
 }
 THREADS = {
-    *("threading.Thread", "threading.Timer", "asyncio.to_thread", "multiprocessing.Process"),
+    *("threading.Thread", "threading.Timer", "asyncio.to_thread", "multiprocessing.Process", "multiprocessing.Pool"),
+    *("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"),
     *(f"concurrent.futures.{kind}PoolExecutor" for kind in ("Thread", "Process")),
 }
+UNORDERED = {f"asyncio.{name}" for name in ("TaskGroup", "wait", "as_completed", "all_tasks")}
 CORE_IMPORTS = {"__future__", "collections", "enum", "math", "typing", "numpy", "numba"}
 CORE_MODULES = ("palmbot.core", "palmbot.units", "palmbot.errors")
 BANNED_WORDS = {"util", "utils", "helper", "helpers", "common", "manager"}
@@ -295,10 +297,13 @@ def unsafe_numba(text: str) -> Iterator[str]:
 
 
 def unordered_tasks(text: str) -> Iterator[str]:
-    """Find task groups and waits whose results come back as a set, and generators that need the loop to die."""
+    """Find task groups, waits whose results come in the order of a set, and generators that need the loop to die."""
     for node, name in uses(text):
-        if name in {"asyncio.TaskGroup", "asyncio.wait"}:
+        if name in UNORDERED:
             yield at(node, f"{name} has no fixed order")
+    for expression in ast.walk(parsed(text)):
+        if isinstance(expression, ast.GeneratorExp) and any(part.is_async for part in expression.generators):
+            yield at(expression, "this is an async generator")
     for function in functions(text):
         if isinstance(function, ast.AsyncFunctionDef) and any(isinstance(n, ast.Yield) for n in own_nodes(function)):
             yield at(function, f"{function.name} is an async generator")
@@ -316,9 +321,9 @@ def own_nodes(function: Function) -> Iterator[ast.AST]:
 
 def unstable_identity(text: str) -> Iterator[str]:
     """Find what differs from run to run or when the collector runs: id, hash, uuid, __del__, weak references."""
-    for call in calls(text):
-        if dotted(call.func) in {"id", "hash"}:
-            yield at(call, f"{dotted(call.func)}() differs from run to run")
+    for node, name in uses(text):
+        if name in {"id", "hash"}:
+            yield at(node, f"{name}() differs from run to run")
     for function in functions(text):
         if function.name == "__del__":
             yield at(function, "__del__ runs when the collector likes")

@@ -1,0 +1,1 @@
+"""The whole wired bot in virtual time: one seed, one story, the same every time."""
