@@ -5,7 +5,7 @@ They mirror what the wire says (orders, deals, positions, spots), in the house's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
@@ -294,3 +294,52 @@ class BotView:
     trades_count: int
     wins_count: int
     link: LinkState
+
+
+class Scope(StrEnum):
+    """What tokens permit, in the words that a login asks with."""
+
+    ACCOUNTS = "accounts"  # read only
+    TRADING = "trading"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedAccount:
+    """A trading account that tokens open. ``account_id`` is the wire's number, ``login`` the one in a terminal."""
+
+    account_id: int
+    is_live: bool
+    login: int
+    broker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What an access token opens."""
+
+    scope: Scope
+    accounts: tuple[GrantedAccount, ...]
+
+
+class Renewal(StrEnum):
+    """What became of the newest request for the next pair of tokens."""
+
+    NEVER = "never asked for"
+    ASKED = "asked for, no answer known"
+    DONE = "done"
+    FAILED = "certainly not carried out"
+    REFUSED = "refused: these tokens are dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One living pair of tokens and what it opens. Times are UTC; ``account_id`` is the account to trade."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    granted_ms: int
+    expires_ms: int  # of the access token; the refresh token lives until it is used
+    granted: Granted
+    account_id: int
+    asked_ms: int | None = None  # when the next pair was last asked for
+    renewal: Renewal = Renewal.NEVER

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from palmbot.core.types import Sentiment
-from palmbot.model import AccountSnapshot, BrokerEvent, Fill, HistoryBar, JournalEvent, OrderIntent
+from palmbot.model import AccountSnapshot, BrokerEvent, Fill, HistoryBar, JournalEvent, OrderIntent, Tokens
 
 
 class Inbox(Protocol):
@@ -114,4 +115,29 @@ class Pacer(Protocol):
 
         Raises:
             InvariantError: no idle in 30 s; the facts name what is awaited.
+        """
+
+
+class TokenStore(Protocol):
+    """The tokens of one environment, encrypted where they are kept. Plain calls: what is durable cannot be awaited."""
+
+    def load(self) -> Tokens | None:
+        """Return the newest tokens, or None.
+
+        Raises:
+            RefusedError: others can read them.
+            ConfigError: they cannot be decrypted.
+        """
+
+    def save(self, tokens: Tokens) -> None:
+        """Replace the tokens as a whole, durably. Only under the lock."""
+
+    def clear(self) -> bool:
+        """Remove the tokens and return whether there were any. Only under the lock."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep every other process from changing these tokens.
+
+        Raises:
+            RetryError: one is just changing them.
         """

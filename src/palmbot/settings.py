@@ -42,6 +42,31 @@ class Environment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CtraderCredentials:
+    """An application registered at cTrader, and the account to trade, for one environment.
+
+    ``account`` is the account's number on the wire or its login, None until a person chose one. ``exchange_file`` is
+    the ready line of an exchange on this machine that stands in for cTrader's servers.
+    """
+
+    environment: Environment
+    client_id: str
+    client_secret: str = field(repr=False)
+    account: int | None = None
+    exchange_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """Where tokens are kept, and the key that encrypts them. No key: that of the system's keyring."""
+
+    folder: Path
+    key: str | None = field(default=None, repr=False)
+    is_key_beside: bool = False  # the key lies in the same .env as everything else: it protects nothing there
+    database_url: str | None = field(default=None, repr=False)  # PostgreSQL instead of the folder
+
+
+@dataclass(frozen=True, slots=True)
 class DataSettings:
     """How a data file is read (``--set data.*``)."""
 
@@ -122,10 +147,12 @@ def resolve_params(params: Params, period_ms: int, explicit: Set[str] = frozense
 
 __all__ = [
     "BUILT_IN_PROFILES",
+    "CtraderCredentials",
     "DataSettings",
     "Environment",
     "RunSettings",
     "Session",
     "Settings",
+    "TokenSettings",
     "resolve_params",
 ]
