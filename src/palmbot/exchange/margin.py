@@ -143,7 +143,8 @@ def stop_out(legs: Sequence[Leg], equity_minor: int, terms: Terms) -> StopOut | 
     leg = min(legs, key=_FIRST[terms.stop_out_order])
     if terms.is_fair_stop_out:
         return StopOut(leg.position_id, leg.volume_cu)
-    return StopOut(leg.position_id, _part(leg, used - max(equity_minor, 0) * 100 // terms.stop_out_pct))
+    excess = used if equity_minor <= 0 else used - equity_minor * 100 // terms.stop_out_pct
+    return StopOut(leg.position_id, _part(leg, excess))
 
 
 def _part(leg: Leg, excess_minor: int) -> int:

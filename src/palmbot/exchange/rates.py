@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from palmbot.core.fills import spread_px
+from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.listing import Catalogue, Listing, MinCommissionType
 from palmbot.units import RATE_ONE_E8, px_of_rate, rate_of_chain
 
@@ -54,9 +56,16 @@ def rates_of(catalogue: Catalogue, listing: Listing, quote_e8: int, bid_px_of: B
     return Rates(quote_e8, worth("USD"), worth(listing.commission_min_asset))
 
 
-def conversion_bid_px(catalogue: Catalogue, quote_e8: int) -> int | None:
-    """Return the bid of the conversion pair that says the feed's ``rate_e8``; None where there is none to say."""
+def conversion_tick(catalogue: Catalogue, tick: FeedTick) -> tuple[int, FeedTick] | None:
+    """Return the conversion pair's id and the tick of it that says the ``rate_e8`` of a tick of the traded symbol.
+
+    None where there is no such pair, or no rate is known. Its price jumps: it passes through nothing.
+    """
     pair = None if catalogue.conversion_id is None else catalogue.listing(catalogue.conversion_id)
-    if pair is None or quote_e8 == 0:
+    if pair is None or tick.rate_e8 == 0:
         return None
-    return px_of_rate(quote_e8, is_inverse=pair.base_asset_id != catalogue.traded.quote_asset_id)
+    quote_id = catalogue.traded.quote_asset_id
+    bid_px = px_of_rate(tick.rate_e8, is_inverse=pair.base_asset_id != quote_id)
+    pair_e8 = tick.rate_e8 if pair.quote_asset_id == quote_id else RATE_ONE_E8
+    ask_px = bid_px + spread_px(pair.spec.core, bid_px)
+    return pair.symbol_id, FeedTick(tick.ts_ms, bid_px, ask_px, is_jump=True, bar_open_px=bid_px, rate_e8=pair_e8)

@@ -16,7 +16,7 @@ import numpy as np
 
 from palmbot.core.types import CommissionKind, CostKind, SwapKind
 from palmbot.errors import ConfigError, DataError
-from palmbot.instruments import InstrumentSpec
+from palmbot.instruments import InstrumentSpec, pair_convention
 from palmbot.research import store
 from palmbot.research.known import read_rates, read_sentiment
 from palmbot.research.output import iso_time
@@ -176,7 +176,8 @@ def _with_rates(data: DataSet, settings: DataSettings) -> DataSet:
         rate_e8 = np.zeros(data.bars.ts_ms.size, dtype=np.int64)
         note = f"No rate from {quote} to {deposit} is known, so every entry will be refused: give data.rates."
     else:
-        rate_e8 = read_rates(settings.rates_file, settings.time_zone, data.bars.ts_ms)
+        is_inverse = pair_convention(quote, deposit)[0] != quote
+        rate_e8 = read_rates(settings.rates_file, settings.time_zone, data.bars.ts_ms, is_inverse)
         without = int(np.count_nonzero(rate_e8 == 0))
         note = f"{without} bars come before the first rate from {quote} to {deposit}; entries there are refused."
     bars = data.bars._replace(rate_e8=rate_e8)
