@@ -84,7 +84,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         """Call ``callback`` at ``when`` on this loop's clock, after what was asked for earlier for the same instant."""
         self._timers += 1
-        timer = _Timer(when, self._timers, callback, args, self, context)
+        timer = _Timer((when, self._timers), callback, args, self, context)
         heappush(self._scheduled, timer)
         return timer
 
@@ -210,28 +210,25 @@ class _Soon(asyncio.Handle):
 class _Timer(asyncio.TimerHandle):
     """A timer that goes through ``VirtualLoop.step``, in its turn among those of the same instant."""
 
-    __slots__ = ("number",)
+    __slots__ = ("turn",)
     _loop: VirtualLoop
     _context: Context
     _scheduled: bool
 
     def __init__(
         self,
-        when: float,
-        number: int,
+        turn: tuple[float, int],
         callback: Callable[..., object],
         args: Sequence[Any],
         loop: VirtualLoop,
         context: Context | None,
     ) -> None:
-        super().__init__(when, callback, args, loop, context)
-        self.number = number
+        super().__init__(turn[0], callback, args, loop, context)
+        self.turn = turn  # due time and number
         self._scheduled = True
 
     def __lt__(self, other: asyncio.TimerHandle) -> bool:
-        return self.when() < other.when() or (
-            self.when() == other.when() and isinstance(other, _Timer) and self.number < other.number
-        )
+        return isinstance(other, _Timer) and self.turn < other.turn
 
     def _run(self) -> None:
         self._loop.step(self._context, super()._run)
