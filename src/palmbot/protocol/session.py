@@ -114,6 +114,11 @@ class Session:
         return account_id in self._accounts
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes that came and were not read yet: at most one frame and one read, when events are taken in time."""
+        return self._reader.held_bytes
+
+    @property
     def waiting_requests(self) -> int:
         """Requests that may still be answered."""
         return len(self._pending)
