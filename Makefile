@@ -5,13 +5,14 @@
 ## make test    set up, then every gate and every test
 ## make check   the fast gate: format, lint, types, contracts, locks, unit tests
 ## make bench   figures of speed and memory
+## make fuzz    hostile bytes into both ends of the protocol
 ## make lock    renew every lock
 ## make proto   generate the wire's messages anew
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run test check gates format lint types contracts locks unit bench lock proto chromium
+.PHONY: help setup run test check gates format lint types contracts locks unit bench fuzz lock proto chromium
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 VENV := .venv
@@ -91,6 +92,9 @@ run: $(VENV)/.palmbot $(VENV)/.chart
 
 bench: $(VENV)/.dev $(VENV)/.palmbot
 	@exec $(BIN)/python -m bench $(ARGS)
+
+fuzz: $(VENV)/.dev $(VENV)/.palmbot
+	@exec $(BIN)/python -m bench.fuzz $(ARGS)
 
 # --- gates ------------------------------------------------------------------------------------------------------------
 
