@@ -51,6 +51,11 @@ class Faults:
         self._armed: dict[Fault, list[int | None]] = {}  # payload types that the next ones wait for
         self._shares: dict[Fault, float] = {}
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is armed: the common case, asked at every message."""
+        return not self._armed and not self._shares
+
     def once(self, fault: Fault, payload_type: int | None = None, times: int = 1) -> None:
         """Let ``fault`` happen the next ``times`` times; with a payload type, only to messages of that type."""
         self._armed.setdefault(fault, []).extend([payload_type] * times)
@@ -70,6 +75,8 @@ class Faults:
         for fits in (payload_type, None):
             if fits in armed:
                 armed.remove(fits)
+                if not armed:
+                    del self._armed[fault]
                 return True
         share = self._shares.get(fault, 0.0)
         return share > 0.0 and (share >= 1.0 or self.rng.random() < share)

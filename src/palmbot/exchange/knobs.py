@@ -25,7 +25,7 @@ class Knobs:
     buffer_max_bytes: int = 16 * 1024 * 1024  # of answers that a client does not read: then it is disconnected
     buffer_high_bytes: int = 256 * 1024  # above this its quotes wait, the newest of each symbol
 
-    # -- access
+    # -- access and reference
     is_live: bool = False  # the environment of this host; accounts of the other get CANT_ROUTE_REQUEST
     version_before_auth: bool = True  # whether 2104 is answered before application auth
     unauthorised_code: str = "INVALID_REQUEST"  # or ACCOUNT_NOT_AUTHORIZED: a request for an account without session
@@ -34,6 +34,8 @@ class Knobs:
     one_grant_per_user: bool = False  # whether authorizing again kills the tokens given before (FAQ; live says no)
     dead_token_lists_nothing: bool = False  # an account list for a dead token: empty instead of an error
     tells_asking_id: bool = True  # whether other connections see the asking client's message id on its events
+
+    unknown_symbol_is_error: bool = False  # SYMBOL_NOT_FOUND; else an unknown id is missing from the answer
 
     # -- lists
     page_rows: int = 1_000  # of a list without a number of rows of its own
