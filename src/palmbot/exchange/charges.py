@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from palmbot.core import fills
-from palmbot.core.rounding import mul_div_half_away
-from palmbot.core.types import CommissionKind, Instrument
+from palmbot.core.rounding import half_away, mul_div_half_away
+from palmbot.core.types import CommissionKind, Instrument, SwapKind
 from palmbot.exchange.listing import CommissionType, Listing, Weekday
 from palmbot.exchange.rates import Rates
 from palmbot.units import CU, DAY_MS, PX, RATE_ONE_E8
 
 MILLION_UNITS_CU = 1_000_000 * CU
-SINGLE_DAY_MS, TRIPLE_DAY_MS = 4 * DAY_MS, 5 * DAY_MS  # a Monday and a Tuesday
-TRIPLE_WEEKDAY = 1
+SINGLE_DAY_MS, TRIPLE_DAY_MS = 4 * DAY_MS, 5 * DAY_MS  # a Monday and a Tuesday of 1970
+TRIPLE_WEEKDAY = 1  # a Tuesday
 _PER_LOT = int(CommissionKind.PER_LOT_QUOTE)
 
 
@@ -91,6 +91,8 @@ def swap_minor(listing: Listing, stake: Stake, bid_px: int, rates: Rates, instan
     core = listing.spec.core
     if _instants(core, stake.entry_ms, instant_ms) <= listing.swap_skip_periods:
         return 0
+    if core.swap_kind == SwapKind.PERCENT_PER_YEAR and listing.swap_year_days != 360:
+        core = _priced(core, bid_px, listing.swap_year_days)
     if listing.swap_at_weekends:
         core, instant_ms = _any_day(core, instant_ms)
     return fills.swap_minor(core, stake.side, bid_px, stake.volume_cu, rates.quote_e8, instant_ms)
@@ -121,6 +123,12 @@ def _per_lot_minor(core: Instrument, amount_e8: int, volume_cu: int, rate_e8: in
     """Return the charge, <= 0, of ``amount_e8`` of some currency a lot."""
     charged = core._replace(commission_kind=_PER_LOT, commission_rate=amount_e8, commission_min_minor=0)
     return fills.commission_minor(charged, 0, volume_cu, rate_e8)
+
+
+def _priced(core: Instrument, bid_px: int, days: int) -> Instrument:
+    """Return an instrument with its yearly rates as price distances a day: for years that the core cannot count."""
+    long, short = (half_away(bid_px * rate, 100 * days) for rate in (core.swap_long, core.swap_short))
+    return core._replace(swap_kind=int(SwapKind.PRICE), swap_long=long, swap_short=short)
 
 
 def _daily(listing: Listing) -> Instrument:

@@ -160,6 +160,7 @@ class Listing:
     swap_type: SwapType = SwapType.POINTS
     swap_at_weekends: bool = False
     swap_skip_periods: int = 0
+    swap_year_days: int = 360  # of a yearly rate: a knob, see sheet 12
     rollover_commission: int = 0  # USD a lot and day, on accounts without swaps
     rollover_skip_days: int = 0
     rollover_triple_day: Weekday = Weekday.WEDNESDAY

@@ -69,7 +69,7 @@ def bars_of(period: Period, ts_ms: Int64Array) -> tuple[Int64Array, Int64Array]:
         opens_ms = ts_ms // length_ms * length_ms
         first = np.flatnonzero(np.diff(opens_ms, prepend=-1))
         return first, opens_ms[first]
-    wall = wall_ms(ts_ms, BROKER_ZONE) + TO_MIDNIGHT_MS
+    wall = _wall(ts_ms)
     opens_wall = _opens(period, wall)
     first = np.flatnonzero(np.diff(opens_wall, prepend=opens_wall[:1] - 1))
     return first, _utc(opens_wall[first], ts_ms[first] - wall[first])
@@ -82,7 +82,7 @@ def bar_of(period: Period, ts_ms: int) -> tuple[int, int]:
         opens_ms = ts_ms // length_ms * length_ms
         return opens_ms, opens_ms + length_ms
     at = np.array([ts_ms], dtype=np.int64)
-    wall = wall_ms(at, BROKER_ZONE) + TO_MIDNIGHT_MS
+    wall = _wall(at)
     opens_wall = _opens(period, wall)
     next_wall = _opens(period, opens_wall + length_ms) if period is Period.MN1 else opens_wall + length_ms
     opens_ms, next_ms = _utc(np.concatenate((opens_wall, next_wall)), at - wall).tolist()
@@ -90,7 +90,7 @@ def bar_of(period: Period, ts_ms: int) -> tuple[int, int]:
 
 
 def _opens(period: Period, wall: Int64Array) -> Int64Array:
-    """Return the opening of bars in wall time that is shifted so that the broker's day begins at midnight."""
+    """Return the opening of bars by the shifted wall time of ``_wall``."""
     if period is Period.MN1:
         months = wall.astype("datetime64[ms]").astype("datetime64[M]")
         return months.astype("datetime64[ms]").astype(np.int64)
@@ -100,6 +100,15 @@ def _opens(period: Period, wall: Int64Array) -> Int64Array:
 
 
 def _utc(wall: Int64Array, to_utc_ms: Int64Array) -> Int64Array:
-    """Return the instants of shifted wall times, given what leads from wall to UTC somewhere near."""
+    """Return the instants of shifted wall times, given what leads from wall to UTC somewhere near.
+
+    Of two instants with one wall time, in the hour that autumn repeats, it is the earlier.
+    """
     guess = wall + to_utc_ms
-    return guess + wall - (wall_ms(guess, BROKER_ZONE) + TO_MIDNIGHT_MS)
+    found = guess + wall - _wall(guess)
+    return np.where(_wall(found - HOUR_MS) == wall, found - HOUR_MS, found)
+
+
+def _wall(ts_ms: Int64Array) -> Int64Array:
+    """Return the broker's wall time at ordered instants, shifted so that its day begins at midnight."""
+    return wall_ms(ts_ms, BROKER_ZONE) + TO_MIDNIGHT_MS

@@ -12,7 +12,7 @@ H1 or M1, as with any broker (PARITY 32).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -219,8 +219,7 @@ class SymbolPrices:
         columns = self._columns(period_ms)
         opens_ms = bucket_start(columns[0], period_ms, self._spec.day_start_ms)
         first = np.flatnonzero(np.diff(opens_ms, prepend=-1))
-        now_ms = 0 if self.last is None else self.last.ts_ms
-        forming = (opens_ms[first] + period_ms > now_ms)[-count:].tolist()
+        forming = (opens_ms[first] + period_ms > self._now_ms())[-count:].tolist()
         bars = _candles(_joined(columns, first, columns[0][first])[:, -count:])
         return [HistoryBar(*bar[:-1], is_forming=grows) for bar, grows in zip(bars, forming, strict=True)]
 
@@ -275,8 +274,7 @@ class SymbolPrices:
 
     def _window(self, query: Query, window_max_ms: int) -> tuple[int, int] | Refused:
         """Return both ends of what is asked for; a count reaches back to the beginning."""
-        now_ms = 0 if self.last is None else self.last.ts_ms
-        to_ms = now_ms if query.to_ms is None else query.to_ms
+        to_ms = self._now_ms() if query.to_ms is None else query.to_ms
         from_ms = max(to_ms - window_max_ms, 0) if query.from_ms is None else query.from_ms
         if not 0 <= from_ms <= to_ms <= LATEST_MS:
             return _refused(f"fromTimestamp {from_ms} and toTimestamp {to_ms} are no window of time")
@@ -286,6 +284,12 @@ class SymbolPrices:
             return _refused(f"The window is longer than {window_max_ms} ms")
         return max(from_ms, to_ms - window_max_ms), to_ms
 
+    def _now_ms(self) -> int:
+        """Return the time of the last tick; before the first, when the bars from before have certainly ended."""
+        if self.last is not None:
+            return self.last.ts_ms
+        return int(self._before[0, -1]) + self._before_period_ms if self._before.size else 0
+
     def _columns(self, period_ms: int) -> Int64Array:
         """Return all that bars of a period are made of, int64 of shape ``(6, n)``; to be read before the next tick."""
         sent = self._before[:, :0] if self._minute is None else self._closed.with_last(self._minute.candle())
@@ -294,8 +298,8 @@ class SymbolPrices:
         return np.concatenate((self._before, sent), axis=1)
 
 
-class Prices:
-    """The prices of everything that is listed.
+class Prices(Mapping[int, SymbolPrices]):
+    """The prices of everything that is listed, by symbol id.
 
     Args:
         catalogue: what is listed.
@@ -311,8 +315,13 @@ class Prices:
         self._of[catalogue.traded_id] = SymbolPrices(catalogue.traded.spec, before, before_period_ms)
 
     def __getitem__(self, symbol_id: int) -> SymbolPrices:
-        """Return the prices of a symbol that is listed."""
         return self._of[symbol_id]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._of)
+
+    def __len__(self) -> int:
+        return len(self._of)
 
     def bid_px(self, symbol_id: int) -> int | None:
         """Return the last bid of a symbol, or the one that never moves; None before its first quote."""

@@ -59,13 +59,15 @@ def rates_of(catalogue: Catalogue, listing: Listing, quote_e8: int, bid_px_of: B
 def conversion_tick(catalogue: Catalogue, tick: FeedTick) -> tuple[int, FeedTick] | None:
     """Return the conversion pair's id and the tick of it that says the ``rate_e8`` of a tick of the traded symbol.
 
-    None where there is no such pair, or no rate is known. Its price jumps: it passes through nothing.
+    None where there is no such pair, no rate is known, or no price can say it. The price of the pair jumps.
     """
     pair = None if catalogue.conversion_id is None else catalogue.listing(catalogue.conversion_id)
     if pair is None or tick.rate_e8 == 0:
         return None
     quote_id = catalogue.traded.quote_asset_id
     bid_px = px_of_rate(tick.rate_e8, is_inverse=pair.base_asset_id != quote_id)
+    if bid_px == 0:
+        return None
     pair_e8 = tick.rate_e8 if pair.quote_asset_id == quote_id else RATE_ONE_E8
     ask_px = bid_px + spread_px(pair.spec.core, bid_px)
     return pair.symbol_id, FeedTick(tick.ts_ms, bid_px, ask_px, is_jump=True, bar_open_px=bid_px, rate_e8=pair_e8)

@@ -187,6 +187,15 @@ def test_a_rate_is_the_last_one_known_at_the_first_tick(tmp_path: Path) -> None:
     assert data.fingerprint != loaded(file).fingerprint
 
 
+def test_a_rate_is_rounded_to_what_a_price_of_the_listed_pair_can_say(tmp_path: Path) -> None:
+    file = written(tmp_path, text_of(daily_rows(2)))
+    rates = written(tmp_path, "known_at,rate\n2024-03-04T00:00:00Z,0.22365\n2024-03-05T00:00:00Z,0.22365001\n", "r.csv")
+    dollars = loaded(file, DOLLARS, rates_file=rates)  # USDMYR at 4.47127, both times
+    assert dollars.bars.rate_e8.tolist() == [22_365_010, 22_365_010]
+    francs = loaded(file, replace(PALM_OIL, quote_currency="USD", deposit_currency="CHF"), rates_file=rates)
+    assert francs.bars.rate_e8.tolist() == [22_365_000, 22_365_000]  # USDCHF at 0.22365
+
+
 def test_without_rates_two_currencies_never_convert_and_it_is_told(tmp_path: Path) -> None:
     data = loaded(written(tmp_path, text_of(daily_rows(3))), DOLLARS)
     assert data.bars.rate_e8.tolist() == [0, 0, 0]

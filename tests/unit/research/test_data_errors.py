@@ -176,3 +176,13 @@ def test_a_rate_is_above_zero(tmp_path: Path, rate: str) -> None:
             replace(PALM_OIL, deposit_currency="USD"),
         )
     assert raised.value.facts["line"] == 3
+
+
+def test_a_rate_that_no_price_of_five_decimals_can_say_is_refused(tmp_path: Path) -> None:
+    rates = written(tmp_path, "known_at,rate\n2024-03-04T00:00:00Z,0.000005\n2024-03-05T00:00:00Z,0.0000049\n", "r.csv")
+    with pytest.raises(DataError, match="RATE_NOT_SAYABLE") as raised:
+        load(
+            DataSettings(file=written(tmp_path, text_of(ROWS)), rates_file=rates),
+            replace(PALM_OIL, quote_currency="IDR", deposit_currency="MYR"),
+        )
+    assert raised.value.facts["line"] == 3
