@@ -283,6 +283,9 @@ class Catalogue:
     conversion_id: int | None = None
     _by_id: Mapping[int, Listing] = field(init=False, repr=False, compare=False)
     _asset_ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _chains: dict[tuple[int, int], tuple[Listing, ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )  # found so far
 
     def __post_init__(self) -> None:
         by_id = {listing.symbol_id: listing for listing in self.listings}
@@ -316,6 +319,13 @@ class Catalogue:
 
         Empty where there is nothing to convert, and where no chain leads there.
         """
+        ends = first_asset_id, last_asset_id
+        chain = self._chains.get(ends, ())
+        if not chain and (chain := self._found_chain(*ends)):
+            self._chains[ends] = chain
+        return chain
+
+    def _found_chain(self, first_asset_id: int, last_asset_id: int) -> tuple[Listing, ...]:
         symbols = [listing for listing in self.listings if listing.archived_ms is None]
         symbols.sort(key=lambda listing: listing.symbol_id != self.conversion_id)
         chains: dict[int, tuple[Listing, ...]] = {first_asset_id: ()}
