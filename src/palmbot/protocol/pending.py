@@ -95,12 +95,6 @@ class Pending:
             heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def clear(self) -> None:
-        """Forget every request."""
-        self._waiting.clear()
-        self._open.clear()
-        self._deadlines.clear()
-
     def __len__(self) -> int:
         return len(self._waiting) + len(self._open)
 

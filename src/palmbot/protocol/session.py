@@ -210,7 +210,7 @@ class Session:
     def _break(self, code: str, text: str) -> Broken:
         self._stage, _ = apply(self._stage, Cue.ENDED)
         self._accounts.clear()
-        self._pending.clear()
+        self._pending = Pending(0)
         self._reader = FrameReader(0)
         return Broken(code, text)
 

@@ -108,14 +108,3 @@ def test_answered_requests_have_no_deadline() -> None:
     assert pending.due_ms() == 20
     assert pending.expire(20) == [("b", CLOSE)]
     assert pending.due_ms() is None
-
-
-def test_nothing_is_left_after_clearing() -> None:
-    pending = Pending(most=9)
-    pending.add("a", CLOSE, 10)
-    pending.add("b", CLOSE, 10)
-    pending.answer("b", execution(pb.ORDER_ACCEPTED))
-    pending.clear()
-    assert len(pending) == 0
-    assert pending.due_ms() is None
-    assert pending.answer("a", REFUSED) == (None, False)

@@ -213,6 +213,7 @@ def test_garbage_ends_the_link_with_a_named_event(role: Role, wire: bytes, code:
 
 def test_what_came_before_the_garbage_is_told_and_nothing_after_it() -> None:
     client, _ = granted()
+    client.request(TRADER, 0)
     client.receive_data(encode(SPOT) + b"\xff" * 4 + encode(SPOT), 0)
     spot, broken = taken(client)
     assert isinstance(spot, Received)
@@ -315,3 +316,14 @@ def test_an_incomplete_request_leaves_no_trace() -> None:
         client.request(pb.TraderReq(), 0)
     assert (client.data_to_send(), client.waiting_requests) == (b"", 0)
     assert client.request(TRADER, 0) == "-1"
+
+
+def test_a_request_too_many_leaves_no_trace_either() -> None:
+    client, _ = pair(config=SessionConfig(pending_max=1))
+    client.request(TRADER, 0)
+    client.data_to_send()
+    with pytest.raises(RetryError, match="TOO_MANY_REQUESTS"):
+        client.request(TRADER, 0)
+    assert (client.data_to_send(), client.frames_sent) == (b"", 1)
+    received(client, pb.VersionRes(version="1"), "-1")
+    assert client.request(TRADER, 0) == "-2"

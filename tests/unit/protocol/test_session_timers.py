@@ -137,3 +137,13 @@ def test_a_late_answer_still_finds_its_request() -> None:
     assert event.request == order()
     assert event.is_final
     assert client.waiting_requests == 0
+
+
+def test_what_a_timer_told_comes_before_what_arrived_after_it() -> None:
+    client, _ = pair()
+    asked = client.request(TRADER, 0)
+    client.handle_timer(10_000)
+    client.receive_data(encode(pb.VersionRes(version="1"), asked), 10_001)
+    expired, late = taken(client)
+    assert isinstance(expired, Expired)
+    assert isinstance(late, Received)
