@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from types import MappingProxyType
 
-from google.protobuf.message import Message
-
-from palmbot.errors import InvariantError
+from palmbot.errors import DataError, InvariantError
 from palmbot.model import (
     AccountSnapshot,
     BrokerOrder,
@@ -28,7 +27,7 @@ from palmbot.model import (
     OrderIntent,
     OrderKind,
 )
-from palmbot.protocol._pb import palmbot_openapi_pb2 as pb
+from palmbot.protocol.messages import Message, pb
 from palmbot.units import MINUTE_MS, PX, RATE_ONE_E8, step_px
 
 _FLOAT_NOISE = 2.0**-24  # relative error of a price that went through a 32-bit float on its way (sheet 5.2)
@@ -66,7 +65,13 @@ class Terms:
 
 
 def px_of_price(price: float, price_step_px: int = 1) -> int:
-    """Return ``price`` in px: on the step's grid if only float noise separates it, else the nearest px."""
+    """Return ``price`` in px: on the step's grid if only float noise separates it, else the nearest px.
+
+    Raises:
+        DataError: it is no number.
+    """
+    if not isfinite(price):
+        raise DataError("PRICE_NOT_FINITE", "Report this: the broker told a price that is no number.", price=price)
     exact_px = price * PX
     on_grid = round(exact_px / price_step_px) * price_step_px
     noise_px = max(0.5, abs(exact_px) * _FLOAT_NOISE)
@@ -225,7 +230,7 @@ def fill_of(deal: pb.Deal, terms: Terms) -> Fill:
 
 def _close(deal: pb.Deal, terms: Terms) -> Close:
     detail = deal.closePositionDetail
-    rate = detail.quoteToDepositConversionRate
+    has_rate = detail.HasField("quoteToDepositConversionRate")
     return Close(
         entry_px=px_of_price(detail.entryPrice),
         gross_minor=_minor(detail.grossProfit, detail, terms),
@@ -234,8 +239,12 @@ def _close(deal: pb.Deal, terms: Terms) -> Close:
         fee_minor=_minor(detail.pnlConversionFee, detail, terms),
         closed_cu=detail.closedVolume if detail.HasField("closedVolume") else deal.filledVolume,
         balance_minor=_minor(detail.balance, detail, terms),
-        rate_e8=round(rate * RATE_ONE_E8) if detail.HasField("quoteToDepositConversionRate") else RATE_ONE_E8,
+        rate_e8=_rate_e8(detail.quoteToDepositConversionRate) if has_rate else RATE_ONE_E8,
     )
+
+
+def _rate_e8(rate: float) -> int:
+    return round(rate * RATE_ONE_E8) if isfinite(rate) else 0
 
 
 # -- events
@@ -262,7 +271,10 @@ def event_of(
         execution, request_id, server_made = Execution.FILLED if has_fill else Execution.ACCEPTED, "", True
     else:
         execution, server_made = _EXECUTIONS[message.executionType], message.isServerEvent
-    if not request_id and order is not None and not server_made:
+    if order is not None and order.kind is OrderKind.PROTECTION:
+        if request_id and execution in {Execution.ACCEPTED, Execution.CANCELLED}:
+            execution = Execution.REPLACED  # an amend that gave a first stop or took the last is an amend (sheet 6.6)
+    elif not request_id and order is not None and not server_made:
         request_id = order.client_order_id  # an order of ours that was sent over an earlier link
     return OrderEvent(
         execution=execution,

@@ -1,0 +1,182 @@
+"""Logging in, step by step (sheet 3): application, account, and what must be known before anything is traded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol, cast
+
+from palmbot.adapters.ctrader_link import Link
+from palmbot.adapters.ctrader_spots import Leg, chain_of
+from palmbot.errors import ConfigError, RefusedError, RetryError
+from palmbot.protocol.codec import Terms
+from palmbot.protocol.codec_errors import Declined, error_of
+from palmbot.protocol.codes import Reaction
+from palmbot.protocol.messages import Message, name, payload_type, pb
+from palmbot.settings import CtraderCredentials, Environment
+
+_DIGITS_MAX = 5  # what an integer of 1e-5 can hold
+
+
+class TokenSource(Protocol):
+    """Where the newest access token comes from."""
+
+    def current(self) -> str:
+        """Return it."""
+
+    async def refresh(self) -> None:
+        """Get a new one, since the broker does not take the current one any more.
+
+        Raises:
+            RetryError: later, perhaps.
+            ConfigError: a person must log in again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class FixedToken:
+    """A token that nobody renews, such as the simulated exchange's."""
+
+    access_token: str = field(repr=False)
+
+    def current(self) -> str:
+        """Return it."""
+        return self.access_token
+
+    async def refresh(self) -> None:
+        """Give up.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("TOKEN_DEAD", "Log in again: the broker does not take this access token.")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a login learns and the next ones know: who we are, and how the symbol's money becomes the account's."""
+
+    terms: Terms
+    chain: tuple[Leg, ...] | None
+
+
+class DeadTokenError(RetryError):
+    """The broker does not take this token: another one may do."""
+
+
+async def authorise_app(link: Link, credentials: CtraderCredentials) -> None:
+    """Log the application in.
+
+    Raises:
+        ConfigError: the broker does not know it, or not this secret.
+        RetryError: not now.
+    """
+    request = pb.ApplicationAuthReq(clientId=credentials.client_id, clientSecret=credentials.client_secret)
+    await _granted(link, request)
+
+
+async def authorise_account(link: Link, account_id: int, access_token: str) -> None:
+    """Log the account in. Its events flow from the answer on.
+
+    Raises:
+        DeadTokenError: the token is not taken.
+        ConfigError: the account is gone, disabled or not under this token.
+        RetryError: not now.
+    """
+    await _granted(link, pb.AccountAuthReq(ctidTraderAccountId=account_id, accessToken=access_token))
+
+
+async def choose_account(link: Link, credentials: CtraderCredentials, access_token: str) -> int:
+    """Return the number of the account to trade.
+
+    Raises:
+        DeadTokenError: the token is not taken.
+        ConfigError: the token opens no such account, or several and none was named.
+        RefusedError: it is a live account where a demo one is meant, or the other way round.
+        RetryError: not now. An empty list is no answer: a dead token and a server in trouble show one (sheet 2.1).
+    """
+    answer = await _granted(link, pb.GetAccountListByAccessTokenReq(accessToken=access_token))
+    listed = answer.ctidTraderAccount if isinstance(answer, pb.GetAccountListByAccessTokenRes) else ()
+    if not listed:
+        raise RetryError("NO_ACCOUNTS", "Try again later; if it stays so, log in again.")
+    wanted = credentials.account
+    found = [each for each in listed if wanted in {None, each.ctidTraderAccountId, each.traderLogin}]
+    if len(found) != 1:
+        todo = "Name one of the accounts that this login opens."
+        logins = ",".join(str(each.traderLogin or each.ctidTraderAccountId) for each in listed)
+        raise ConfigError("ACCOUNT_NOT_FOUND" if not found else "ACCOUNT_AMBIGUOUS", todo, asked=wanted, opens=logins)
+    account, environment = found[0], credentials.environment
+    if environment is not Environment.PAPER and account.isLive != (environment is Environment.LIVE):
+        raise RefusedError(
+            "ACCOUNT_OF_OTHER_ENVIRONMENT",
+            "Name an account of the environment, or the environment of the account.",
+            account=account.traderLogin or account.ctidTraderAccountId,
+            is_live=account.isLive,
+            environment=environment.value,
+        )
+    return account.ctidTraderAccountId
+
+
+async def read_facts(link: Link, account_id: int, symbol: str) -> Facts:
+    """Return what must be known of the account and of ``symbol``.
+
+    Raises:
+        ConfigError: there is no such symbol, or it cannot be traded with.
+        RetryError: not now.
+    """
+    trader = cast("pb.TraderRes", await link.need(pb.TraderReq(ctidTraderAccountId=account_id))).trader
+    listing = cast("pb.SymbolsListRes", await link.need(pb.SymbolsListReq(ctidTraderAccountId=account_id)))
+    light = _light(listing.symbol, symbol)
+    asked = pb.SymbolByIdReq(ctidTraderAccountId=account_id, symbolId=[light.symbolId])
+    full = cast("pb.SymbolByIdRes", await link.need(asked)).symbol
+    if not full or not 0 <= full[0].digits <= _DIGITS_MAX:
+        facts = {"symbol": symbol, "digits": full[0].digits if full else None}
+        raise ConfigError("SYMBOL_UNFIT", "Trade another symbol: this one is archived or has too many digits.", **facts)
+    terms = Terms(
+        account_id=account_id,
+        money_digits=trader.moneyDigits if trader.HasField("moneyDigits") else 2,
+        symbol_id=light.symbolId,
+        symbol=symbol,
+        digits=full[0].digits,
+        names=MappingProxyType({each.symbolId: each.symbolName for each in listing.symbol}),
+    )
+    return Facts(terms, await _chain(link, account_id, light.quoteAssetId, trader.depositAssetId))
+
+
+def _light(listed: Iterable[pb.LightSymbol], symbol: str) -> pb.LightSymbol:
+    known = {each.symbolName: each for each in listed}
+    if not known:
+        raise RetryError("NO_SYMBOLS", "Try again later: the broker lists nothing.")
+    if symbol not in known:
+        near = sorted(each for each in known if each[:3].upper() == symbol[:3].upper())
+        raise ConfigError("SYMBOL_NOT_FOUND", "Name a symbol as this broker does.", symbol=symbol, near=",".join(near))
+    return known[symbol]
+
+
+async def _chain(link: Link, account_id: int, first_asset_id: int, last_asset_id: int) -> tuple[Leg, ...] | None:
+    if first_asset_id == last_asset_id:
+        return ()
+    answer = await link.ask(
+        pb.SymbolsForConversionReq(
+            ctidTraderAccountId=account_id, firstAssetId=first_asset_id, lastAssetId=last_asset_id
+        )
+    )
+    if isinstance(answer, Declined):
+        if answer.reaction is Reaction.FATAL:  # no such symbols: no rate, and the bot refuses to size anything
+            return None
+        raise error_of(answer, "SymbolsForConversionReq")
+    return chain_of(cast("pb.SymbolsForConversionRes", answer).symbol, first_asset_id, last_asset_id)
+
+
+async def _granted(link: Link, request: Message) -> Message | None:
+    """Return the answer of a request that carries a secret; None where it had been granted before."""
+    answer = await link.ask(request)
+    if not isinstance(answer, Declined):
+        return answer
+    if answer.reaction is Reaction.SUCCESS:
+        return None
+    asked = name(payload_type(request))
+    if answer.reaction is Reaction.TOKEN:
+        raise DeadTokenError(answer.code, "Refresh the token, else log in again.", asked=asked)
+    raise error_of(answer, asked)
