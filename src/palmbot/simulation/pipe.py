@@ -34,7 +34,7 @@ class Sign(Enum):
 
     OPEN = "open"  # a connection is asked for, or was accepted
     END = "end"  # no more bytes
-    RESET = "reset"  # the connection is gone
+    RESET = "reset"  # the connection is gone; what comes after it is not heard
 
 
 class _Flight(NamedTuple):
@@ -62,7 +62,6 @@ class Pipe:
         arrived: Callable[[bytes | Sign], None],
     ) -> None:
         self.is_mute = False  # half open: what is sent vanishes and nobody is told
-        self.is_ended = False
         self._unread_bytes = 0  # sent and not read yet, whether in flight, received or vanished
         self._loop = loop
         self._rng = rng
@@ -70,7 +69,6 @@ class Pipe:
         self._context = context
         self._arrived = arrived
         self._flying: deque[_Flight] = deque()
-        self._last_due_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -79,10 +77,7 @@ class Pipe:
         return max(self._conditions.window_bytes - self._unread_bytes, 0)
 
     def send(self, cargo: bytes | Sign) -> None:
-        """Put ``cargo`` on its way; nothing follows a reset."""
-        if self.is_ended:
-            return
-        self.is_ended = cargo is Sign.RESET
+        """Put ``cargo`` on its way."""
         if isinstance(cargo, Sign):
             self._launch(cargo)
             return
@@ -110,8 +105,7 @@ class Pipe:
         delay_ms = self._rng.uniform(self._conditions.delay_min_ms, self._conditions.delay_max_ms)
         if self.is_mute:
             return
-        self._last_due_s = max(self._last_due_s, self._loop.time() + delay_ms / 1_000)
-        self._flying.append(_Flight(self._last_due_s, cargo))
+        self._flying.append(_Flight(self._loop.time() + delay_ms / 1_000, cargo))
         self._wait()
 
     def _wait(self) -> None:
@@ -119,7 +113,7 @@ class Pipe:
             self._timer = self._loop.call_at(self._flying[0].due_s, self._land, context=self._context)
 
     def _land(self) -> None:
-        """Hand over everything that is due."""
+        """Hand over what is due, and nothing that was sent after something that is not."""
         self._timer = None
         piece = bytearray()
         while self._flying and self._flying[0].due_s <= self._loop.time():
