@@ -10,8 +10,6 @@ import math
 from decimal import Decimal
 from typing import Final, TypeAlias, cast
 
-from google.protobuf.message import Message
-
 from palmbot.exchange.values import (
     AmendOrder,
     AmendPosition,
@@ -37,6 +35,7 @@ from palmbot.exchange.values import (
 )
 from palmbot.model import Execution, OrderKind
 from palmbot.protocol._pb import palmbot_openapi_pb2 as pb
+from palmbot.protocol.messages import Message
 from palmbot.units import PX, RATE_ONE_E8
 
 PRICE_MAX: Final = 100_000_000.0  # whatever is above is no price of anything
