@@ -234,6 +234,8 @@ def test_a_guaranteed_stop_costs_points_on_its_volume() -> None:
     assert charges.gsl_charge_minor(listing, 10_000_000, ONE) == -3_000
     assert charges.gsl_charge_minor(listing, 10_000_000, Rates(50_000_000)) == -1_500
     assert charges.gsl_charge_minor(listed(), 10_000_000, ONE) == 0
+    coarse = listed("PALMOIL", gsl_charge=30)  # three decimals: 0.03 on 25 t
+    assert charges.gsl_charge_minor(coarse, 2_500, ONE) == -75
 
 
 def test_the_conversion_fee_is_hundredths_of_a_percent_of_profit_and_loss_alike() -> None:

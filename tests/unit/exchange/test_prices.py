@@ -289,7 +289,7 @@ def test_only_so_many_ticks_and_candles_are_kept(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_session_closes_with_the_last_bid_of_the_trading_day_before() -> None:
-    made = quoted((OPEN, 4_000), (OPEN + 7 * HOUR_MS, 4_010))
+    made = quoted((OPEN, 4_000), (OPEN + 7 * HOUR_MS, 4_005), (OPEN + 7 * HOUR_MS + 1, 4_010))
     assert made.session_close_px is None
     made.add(tick(OPEN + 11 * HOUR_MS, 4_020))  # 21:30 in Kuala Lumpur: the next trading day
     assert made.session_close_px == 4_010 * PX
