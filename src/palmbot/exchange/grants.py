@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from palmbot.errors import DataError
 from palmbot.exchange.knobs import Knobs
 from palmbot.exchange.values import Refused, Via
 
+HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 TOKEN_TYPE: Final = "bearer"  # noqa: S105 - a kind, no token
 DEAD_TOKEN: Final = Refused("CH_ACCESS_TOKEN_INVALID", "Access token is invalid", Via.ERROR_RES)
 OLD_TOKEN: Final = Refused("OA_AUTH_TOKEN_EXPIRED", "Access token has expired", Via.ERROR_RES)
@@ -38,12 +40,20 @@ SCOPES: Final = {"accounts": Scope.VIEW, "trading": Scope.TRADE}
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A registered application. ``redirect_uris`` match exactly or not at all."""
+    """A registered application. ``redirect_uris`` match exactly or not at all; None is any address on this machine."""
 
     client_id: str
     client_secret: str = field(repr=False)
-    redirect_uris: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] | None = ()
     is_active: bool = True
+
+    def may_redirect_to(self, uri: str) -> bool:
+        """Return whether a user's browser may be sent to ``uri``."""
+        if self.redirect_uris is not None:
+            return uri in self.redirect_uris
+        parts = urlsplit(uri)
+        is_here = parts.scheme == "http" and parts.hostname in HERE and parts.username is None
+        return is_here and uri.isascii() and uri.isprintable() and " " not in uri  # it goes into a header
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,10 @@ class Grants:
         """All living grants, oldest first."""
         return tuple(self._grants.values())
 
+    def secret_of(self, client_id: str) -> str:
+        """Return the secret of an application, for its owner's eyes."""
+        return self._applications[client_id].client_secret
+
     def application(self, client_id: str, client_secret: str) -> Application | Refused:
         """Return the application with these credentials."""
         application = self._applications.get(client_id)
@@ -161,7 +175,7 @@ class Grants:
         application = self._applications.get(client_id)
         if application is None:
             return NO_CLIENT
-        if redirect_uri not in application.redirect_uris:
+        if not application.may_redirect_to(redirect_uri):
             return Refused("INVALID_REQUEST", "redirect_uri is not registered", Via.ERROR_RES)
         if scope not in SCOPES:
             return Refused("INVALID_REQUEST", "scope is accounts or trading", Via.ERROR_RES)

@@ -112,9 +112,9 @@ class Server:
         loop, (host, port) = asyncio.get_running_loop(), address
         try:
             server = await loop.create_server(factory, host, port, backlog=BACKLOG, **options)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             todo = "Choose another port, or end what listens there; --port 0 takes a free one."
-            raise UsageError("PORT_TAKEN", todo, host=host, port=port, error=error.strerror) from error
+            raise UsageError("PORT_TAKEN", todo, host=host, port=port, error=str(error)) from error
         self._listening.append(server)
         return int(server.sockets[0].getsockname()[1])
 
