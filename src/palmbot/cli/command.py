@@ -13,20 +13,24 @@ from palmbot.cli.answer import Answer, print_answer
 from palmbot.cli.options import Options
 
 OptionsT = TypeVar("OptionsT", bound=Options)
+AnswerT = TypeVar("AnswerT", bound=Answer | None)
 
 
 def command(
     app: typer.Typer, name: str, options: type[OptionsT]
-) -> Callable[[Callable[[OptionsT], Answer]], Callable[[OptionsT], Answer]]:
+) -> Callable[[Callable[[OptionsT], AnswerT]], Callable[[OptionsT], AnswerT]]:
     """Return a decorator that registers a function of one ``options`` value as the command ``name`` of ``app``.
 
-    Each field of ``options`` becomes an option or argument of the command; the function's docstring is its help.
+    Each field of ``options`` becomes an option or argument of the command; the function's docstring is its help. A
+    function that has said everything itself returns None.
     """
 
-    def register(function: Callable[[OptionsT], Answer]) -> Callable[[OptionsT], Answer]:
+    def register(function: Callable[[OptionsT], AnswerT]) -> Callable[[OptionsT], AnswerT]:
         def invoke(**given: Any) -> int:  # noqa: ANN401 - whatever the fields are
             chosen = options(**given)
             answer = function(chosen)
+            if answer is None:
+                return 0
             print_answer(answer, as_json=chosen.as_json)
             return answer.exit_code
 

@@ -39,6 +39,7 @@ OPTIONS = MappingProxyType(
         "--resume": "run.resume",
         "--exchange": "run.exchange",
         "--speed": "run.speed",
+        "--seed": "run.seed",
         "--for": "run.for",
         "--host": "run.host",
         "--port": "run.port",
