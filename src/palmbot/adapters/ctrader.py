@@ -86,6 +86,7 @@ class Ctrader:
 
         Raises:
             ConfigError: a person must change a setting.
+            RejectedError: a person must log in again.
             RefusedError: the account is of another environment.
             HaltError: the broker has locked us out.
             InvariantError: a bug.

@@ -21,7 +21,14 @@ from typing import Protocol
 
 from palmbot.adapters import ctrader_login as login
 from palmbot.adapters.ctrader_link import Dial, Link
-from palmbot.errors import ConfigError, HaltError, InvariantError, PalmbotError, RetryError
+from palmbot.errors import (
+    ConfigError,
+    HaltError,
+    InvariantError,
+    OutcomeUnknownError,
+    PalmbotError,
+    RetryError,
+)
 from palmbot.model import LinkState
 from palmbot.ports import Clock
 from palmbot.protocol.codec_errors import Declined
@@ -98,6 +105,7 @@ class Keeper:
         self._links = 0
         self._link: Link | None = None
         self._account_id: int | None = None
+        self._token = ""  # that was used last
         self._facts: login.Facts | None = None
         self._is_granted = False  # the account is logged in
         self._lost: asyncio.Event = asyncio.Event()  # what was granted is gone
@@ -164,6 +172,7 @@ class Keeper:
 
         Raises:
             ConfigError: a person must change a setting.
+            RejectedError: a person must log in again.
             RefusedError: the account is of another environment.
             HaltError: the broker has locked us out.
             InvariantError: a bug.
@@ -225,10 +234,10 @@ class Keeper:
         """Live through one session of the account; the link may outlive it."""
         self._lost.clear()
         try:
+            self._token = token = self._wires.tokens.current()
             if self._account_id is None:
-                token = self._wires.tokens.current()
                 self._account_id = await login.choose_account(link, self._credentials, token)
-            await login.authorise_account(link, self._account_id, self._wires.tokens.current())
+            await login.authorise_account(link, self._account_id, token)
             if self._facts is None:
                 facts = await login.read_facts(link, self._account_id, self._symbol)
                 if not self._lost.is_set():
@@ -238,27 +247,23 @@ class Keeper:
                 self._opened.set()
                 await self._guest.on_ready(link)
             await self._lost.wait()
-        except login.DeadTokenError:
-            await self._refresh()
+        except login.DeadTokenError as dead:
+            await self._refresh(dead.code)
         except RetryError as failure:
             self._why = failure.code
             link.abort(failure.code)
         finally:
             self._account_lost(self._why)
 
-    async def _refresh(self) -> None:
-        """Get another token, at most once a minute.
-
-        Raises:
-            ConfigError: a person must log in again.
-        """
+    async def _refresh(self, code: str) -> None:
+        """Get another token, at most once a minute; ``code`` is why."""
         now_ms = self._wires.clock.monotonic_ms()
-        self._why = "the token is not taken"
+        self._why = code
         if self._refreshed_ms is None or now_ms - self._refreshed_ms >= REFRESH_EVERY_MS:
             self._refreshed_ms = now_ms
             try:
-                await self._wires.tokens.refresh()
-            except RetryError as failure:
+                await self._wires.tokens.refresh(self._token, code)
+            except (RetryError, OutcomeUnknownError) as failure:
                 self._why = failure.code
 
     async def _pause(self) -> None:
@@ -365,7 +370,7 @@ class Keeper:
 
     def without_secrets(self, text: str) -> str:
         """Return ``text`` without what was sent to the broker in confidence, which it may repeat."""
-        for secret in (self._credentials.client_secret, self._wires.tokens.current()):
+        for secret in (self._credentials.client_secret, self._token):
             if len(secret) >= _SECRET_LENGTH_MIN:
                 text = text.replace(secret, "[hidden]")
         return text

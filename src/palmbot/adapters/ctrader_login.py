@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from palmbot.adapters.ctrader_link import Link
 from palmbot.adapters.ctrader_spots import Leg, chain_of
@@ -16,21 +16,24 @@ from palmbot.protocol.codes import Reaction
 from palmbot.protocol.messages import Message, name, payload_type, pb
 from palmbot.settings import CtraderCredentials, Environment
 
+if TYPE_CHECKING:
+    from palmbot.adapters.tokens import TokenKeeper
+
 _DIGITS_MAX = 5  # what an integer of 1e-5 can hold
 
 
 class TokenSource(Protocol):
-    """Where the newest access token comes from."""
+    """Where the newest access token comes from. What it raises beside what is named here ends the session for good."""
 
     def current(self) -> str:
         """Return it."""
 
-    async def refresh(self) -> None:
-        """Get a new one, since the broker does not take the current one any more.
+    async def refresh(self, refused: str, code: str) -> None:
+        """See to it that there is a newer one than ``refused``, which the broker did not take and said ``code``.
 
         Raises:
             RetryError: later, perhaps.
-            ConfigError: a person must log in again.
+            OutcomeUnknownError: nobody knows; later, perhaps.
         """
 
 
@@ -44,13 +47,35 @@ class FixedToken:
         """Return it."""
         return self.access_token
 
-    async def refresh(self) -> None:
+    async def refresh(self, refused: str, code: str) -> None:
         """Give up.
 
         Raises:
             ConfigError: always.
         """
-        raise ConfigError("TOKEN_DEAD", "Log in again: the broker does not take this access token.")
+        del refused
+        raise ConfigError("TOKEN_DEAD", "Log in again: the broker does not take this access token.", said=code)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptToken:
+    """The token of a keeper, who renews it and tells every process on this machine."""
+
+    keeper: TokenKeeper
+
+    def current(self) -> str:
+        """Return it.
+
+        Raises:
+            RejectedError: ``LOGIN_NEEDED``.
+        """
+        return self.keeper.current().access_token
+
+    async def refresh(self, refused: str, code: str) -> None:
+        """Renew it, unless somebody has done so meanwhile; raises what a renewal raises."""
+        tokens = self.keeper.current()
+        if tokens.access_token == refused:
+            await self.keeper.renew_refused(tokens, code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ class Wallet:
     def current(self) -> str:
         return self.token
 
-    async def refresh(self) -> None:
+    async def refresh(self, refused: str, code: str) -> None:
+        assert (refused, bool(code)) == (self.token, True)
         self.refreshes.append(self.now_ms())
         given = self.next.pop(0) if self.next else self.token
         if isinstance(given, PalmbotError):
