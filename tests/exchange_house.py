@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -35,6 +36,16 @@ START_MS = 1_704_708_000_000  # Monday, 8 January 2024, 10:00 UTC
 BALANCE = 10_000_000
 BID, ASK = 400_000_000, 400_200_000
 LOT = SPEC.core.lot_cu
+
+
+@asynccontextmanager
+async def house_in(folder: Path, plan: Plan | None = None) -> AsyncIterator[House]:
+    """Give an exchange that listens, and close it in order."""
+    house = await House.open(folder, plan)
+    try:
+        yield house
+    finally:
+        await house.close()
 
 
 class StillFeed:
