@@ -54,7 +54,7 @@ RULES = [
         SHIPPED,
         "from time import monotonic as now\nnow()",
         "clock.monotonic_ms()",
-        r".*/(adapters/clock|simulation/(clock|pipe))\.py",  # the machine's, and virtual time
+        r".*/(adapters/clock|simulation/(clock|pipe|trace|world))\.py",  # the machine's, and virtual time
     ),
     Rule(
         tidy.unseeded,
