@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.wire_client import WireClient
+from tests.wire_client import PATIENCE_S, WireClient
 
 from palmbot.adapters.clock import SystemClock
 from palmbot.calendar import Session
@@ -91,7 +92,8 @@ class House:
             engine, files, Surroundings(self.clock, lambda: f"text-{next(secrets)}"), plan.knobs, self.faults
         )
         self.server.on_failure = self.failures.append
-        self.server.on_farewell = self.farewells.__setitem__
+        self.server.on_farewell = self._left
+        self._someone_left = asyncio.Event()
         self.grants = self.server.desk.grants
         self.now_ms = START_MS
         self._files = files
@@ -112,6 +114,18 @@ class House:
     async def close(self) -> None:
         await self.server.close()
         self.engine.books.close()
+
+    def _left(self, number: int, why: str) -> None:
+        self.farewells[number] = why
+        self._someone_left.set()
+
+    async def until_left(self, *numbers: int) -> list[str]:
+        """Wait until these connections are gone; return why."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not all(each in self.farewells for each in numbers):
+                self._someone_left.clear()
+                await self._someone_left.wait()
+        return [self.farewells[each] for each in numbers]
 
     # -- the market
 
