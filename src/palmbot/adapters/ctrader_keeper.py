@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -222,11 +221,11 @@ class Keeper:
                 await self._wires.dial(lambda: link)
         except TimeoutError as late:
             raise RetryError("CONNECT_TIMEOUT", "Try again later.") from late
-        except ssl.SSLCertVerificationError as failure:
-            if self._facts is not None:
-                raise RetryError("TLS_NOT_TRUSTED", "Try again later.", reason=failure.verify_message) from failure
-            todo = "Check host and CA file: the server's certificate is not good for it."
-            raise ConfigError("TLS_NOT_TRUSTED", todo, reason=failure.verify_message) from failure
+        except ConfigError as wrong:
+            if self._facts is None:
+                raise
+            # what was right at the first login is now somebody else's mishap, and that may pass
+            raise RetryError(wrong.code, "Try again later.", **wrong.facts) from wrong
         except OSError as failure:
             raise RetryError("CONNECT_FAILED", "Try again later.", reason=failure.strerror or str(failure)) from failure
 

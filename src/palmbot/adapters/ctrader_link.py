@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
+from palmbot.adapters.tls_reason import handshake_failure
 from palmbot.errors import OutcomeUnknownError, PalmbotError, RetryError
 from palmbot.ports import Clock
 from palmbot.protocol.codec_errors import Declined, declined_of, error_of
@@ -31,10 +32,17 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 def real_dial(host: str, port: int, context: ssl.SSLContext) -> Dial:
-    """Return what opens a connection over TCP and TLS; ``context`` from ``tls.client_context`` for the same host."""
+    """Return what opens a connection over TCP and TLS; ``context`` from ``tls.client_context`` for the same host.
+
+    It raises ``OSError`` where nobody answers, and what ``tls_reason.handshake_failure`` says where no secure
+    connection comes about.
+    """
 
     async def dial(factory: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
-        transport, _ = await asyncio.get_running_loop().create_connection(factory, host, port, ssl=context)
+        try:
+            transport, _ = await asyncio.get_running_loop().create_connection(factory, host, port, ssl=context)
+        except ssl.SSLError as failure:
+            raise handshake_failure(failure, host) from failure
         return transport
 
     return dial
