@@ -53,7 +53,8 @@ FUTURE = {
     r"\b(TLS|protobuf)\b": "palmbot.protocol",
     r"\b(broker connection|connection to a broker|--env (demo|live)|dry[- ]run)\b": "palmbot.adapters.ctrader",
     r"\bin virtual time\b": "palmbot.simulation",
-    r"\bpalmbot (doctor|audit|parity|simulate|auth|exchange|reconcile|halt|resume|flatten)\b": "palmbot.diagnose",
+    r"\bpalmbot auth\b": "auth login",
+    r"\bpalmbot (doctor|audit|parity|simulate|exchange|reconcile|halt|resume|flatten)\b": "palmbot.diagnose",
 }
 DENIAL = re.compile(r"\b(no|not|nothing|never|without|yet|refused?|refuses|rejected|cannot)\b", re.IGNORECASE)
 

@@ -11,14 +11,16 @@ from typing import Annotated
 
 import typer
 
-from palmbot.cli import backtest, config, data, run
+from palmbot.cli import auth, backtest, config, data, exchange, run
 from palmbot.cli.answer import print_error
 from palmbot.errors import PalmbotError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 run.register(app)
 backtest.register(app)
+exchange.register(app)
 app.add_typer(data.app, name="data")
+app.add_typer(auth.app, name="auth")
 app.add_typer(config.app, name="config")
 
 
