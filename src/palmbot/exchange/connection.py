@@ -168,8 +168,8 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def cut(self, why: str) -> None:
-        """Close at once; what was not written is lost."""
-        if self._transport is not None and not self._transport.is_closing():
+        """Close at once, also what is closing; what was not written is lost."""
+        if self._transport is not None:
             self._why = why
             self._transport.abort()
 

@@ -129,8 +129,9 @@ class Server:
             connection.end("the exchange stops")
         if self.connections:
             self._emptied = asyncio.get_running_loop().create_future()
-            done, _ = await asyncio.wait([self._emptied], timeout=SHUTDOWN_S)
-            if not done:
+            try:
+                await asyncio.wait_for(self._emptied, SHUTDOWN_S)
+            except TimeoutError:
                 for connection in list(self.connections.values()):
                     connection.cut("the exchange stops")
         for server in self._listening:
