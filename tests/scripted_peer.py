@@ -191,7 +191,8 @@ def full_symbol(digits: int = 3) -> pb.SymbolByIdRes:
 def position(number: int = 501, volume_cu: int = 2_500, label: str = "", **fields: Any) -> pb.Position:
     trade = pb.TradeData(symbolId=SYMBOL, volume=volume_cu, tradeSide=pb.BUY, openTimestamp=1_000, label=label)
     status = pb.POSITION_STATUS_OPEN if volume_cu > 0 else pb.POSITION_STATUS_CREATED
-    return pb.Position(positionId=number, tradeData=trade, positionStatus=status, swap=0, moneyDigits=2, **fields)
+    given = {"swap": 0, "moneyDigits": 2} | fields
+    return pb.Position(positionId=number, tradeData=trade, positionStatus=status, **given)
 
 
 def order(number: int, kind: pb.OrderType, position_id: int = 501, executed_cu: int = 0, **fields: Any) -> pb.Order:

@@ -19,6 +19,7 @@ from palmbot.settings import CtraderCredentials, Environment
 if TYPE_CHECKING:
     from palmbot.adapters.tokens import TokenKeeper
 
+_MONEY_DIGITS, _MONEY_DIGITS_MAX = 2, 8  # usual, and the most that a broker is known to use
 _DIGITS_MAX = 5  # what an integer of 1e-5 can hold
 
 
@@ -158,9 +159,12 @@ async def read_facts(link: Link, account_id: int, symbol: str) -> Facts:
     if not full or not 0 <= full[0].digits <= _DIGITS_MAX:
         facts = {"symbol": symbol, "digits": full[0].digits if full else None}
         raise ConfigError("SYMBOL_UNFIT", "Trade another symbol: this one is archived or has too many digits.", **facts)
+    money_digits = trader.moneyDigits if trader.HasField("moneyDigits") else _MONEY_DIGITS
+    if money_digits > _MONEY_DIGITS_MAX:
+        raise ConfigError("ACCOUNT_UNFIT", "Trade another account: its money has too many digits.", digits=money_digits)
     terms = Terms(
         account_id=account_id,
-        money_digits=trader.moneyDigits if trader.HasField("moneyDigits") else 2,
+        money_digits=money_digits,
         symbol_id=light.symbolId,
         symbol=symbol,
         digits=full[0].digits,

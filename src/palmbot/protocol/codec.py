@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
 from types import MappingProxyType
 
 from palmbot.errors import DataError, InvariantError
@@ -31,6 +30,8 @@ from palmbot.protocol.messages import Message, pb
 from palmbot.units import MINUTE_MS, PX, RATE_ONE_E8, step_px
 
 _FLOAT_NOISE = 2.0**-24  # relative error of a price that went through a 32-bit float on its way (sheet 5.2)
+_PRICE_MAX = 1e10
+_MONEY_DIGITS_MAX = 18
 _EXECUTIONS = MappingProxyType({int(kind): kind for kind in Execution if kind is not Execution.ERROR})
 _MOVED = (pb.FILLED, pb.PARTIALLY_FILLED)
 
@@ -68,10 +69,10 @@ def px_of_price(price: float, price_step_px: int = 1) -> int:
     """Return ``price`` in px: on the step's grid if only float noise separates it, else the nearest px.
 
     Raises:
-        DataError: it is no number.
+        DataError: it is no price, but infinite or absurd.
     """
-    if not isfinite(price):
-        raise DataError("PRICE_NOT_FINITE", "Report this: the broker told a price that is no number.", price=price)
+    if not abs(price) < _PRICE_MAX:  # so that it is also false for what is no number
+        raise DataError("PRICE_ABSURD", "Report this: the broker told a price that cannot be one.", price=price)
     exact_px = price * PX
     on_grid = round(exact_px / price_step_px) * price_step_px
     noise_px = max(0.5, abs(exact_px) * _FLOAT_NOISE)
@@ -244,7 +245,8 @@ def _close(deal: pb.Deal, terms: Terms) -> Close:
 
 
 def _rate_e8(rate: float) -> int:
-    return round(rate * RATE_ONE_E8) if isfinite(rate) else 0
+    """Return a conversion rate; 0, which is no rate, for what cannot be one."""
+    return round(rate * RATE_ONE_E8) if 0 < rate < _PRICE_MAX else 0
 
 
 # -- events
@@ -357,6 +359,8 @@ _Money = pb.Trader | pb.Position | pb.Deal | pb.ClosePositionDetail | pb.Deposit
 def _minor(value: int, message: _Money, terms: Terms) -> int:
     """Return money of ``message``, which says its own digits, in minor units of the account; halves away from zero."""
     digits = message.moneyDigits if message.HasField("moneyDigits") else terms.money_digits
+    if digits > _MONEY_DIGITS_MAX:
+        raise DataError("MONEY_ABSURD", "Report this: the broker counts in fractions that do not exist.", digits=digits)
     if digits <= terms.money_digits:
         return value * int(10 ** (terms.money_digits - digits))
     unit = int(10 ** (digits - terms.money_digits))
