@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import cast
 
 from palmbot.exchange.account import Account
 from palmbot.exchange.client import Client
-from palmbot.exchange.desk import Desk, Reply, Route, Routes, no_entity
+from palmbot.exchange.desk import Desk, Reply, Route, Routes, invalid, no_entity
 from palmbot.exchange.listing import Listing
 from palmbot.exchange.values import Refused, Via
 from palmbot.exchange.wire import call_message
@@ -255,6 +256,8 @@ def margin_calls(desk: Desk, _client: Client, request: pb.MarginCallListReq) -> 
 def margin_call_update(desk: Desk, _client: Client, request: pb.MarginCallUpdateReq) -> Reply:
     """Move a threshold; everybody on the account is told."""
     asked = request.marginCall
+    if not math.isfinite(asked.marginLevelThreshold):
+        return invalid("marginLevelThreshold is no level")
     refused = desk.engine.set_margin_call(
         request.ctidTraderAccountId, int(asked.marginCallType), asked.marginLevelThreshold
     )
