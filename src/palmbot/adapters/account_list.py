@@ -10,6 +10,7 @@ from typing import Final
 
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.adapters.tls import client_context
+from palmbot.adapters.tls_reason import handshake_failure
 from palmbot.errors import PalmbotError, RejectedError, RetryError
 from palmbot.model import Granted, GrantedAccount, Scope
 from palmbot.ports import Clock
@@ -37,6 +38,7 @@ class AccountList:
         Raises:
             RejectedError: ``APPLICATION_REFUSED`` or ``TOKEN_REFUSED``, with the server's code.
             RetryError: ``API_UNREACHABLE``, with the reason.
+            ConfigError: whoever answers is not the server, in the words of ``tls_reason``.
         """
         endpoints = self.endpoints
         try:
@@ -50,8 +52,8 @@ class AccountList:
                     writer.close()
         except TimeoutError:
             reason = f"no answer in {VISIT_S:.0f} s"
-        except ssl.SSLCertVerificationError as error:
-            reason = error.verify_message
+        except ssl.SSLError as error:
+            raise handshake_failure(error, endpoints.host) from error
         except (OSError, asyncio.IncompleteReadError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
         raise _unreachable(endpoints, reason)

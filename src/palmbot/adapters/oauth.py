@@ -12,11 +12,13 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
 from palmbot.adapters.endpoints import Endpoints
+from palmbot.adapters.tls import verified_context
+from palmbot.adapters.tls_reason import handshake_failure
 from palmbot.errors import OutcomeUnknownError, PalmbotError, RetryError
 from palmbot.model import Scope
 from palmbot.settings import CtraderCredentials
@@ -55,8 +57,9 @@ def authorize_url(endpoints: Endpoints, client_id: str, redirect_uri: str, scope
 class TokenServer:
     """The server that turns codes and refresh tokens into pairs of tokens. Plain calls that block.
 
-    Each raises ``RetryError`` (``TOKEN_SERVER_UNREACHABLE``: it certainly was not asked) and ``OutcomeUnknownError``
-    (``TOKEN_ANSWER_LOST``: it may have done what it was asked, and what it gave is gone).
+    Each raises ``RetryError`` (``TOKEN_SERVER_UNREACHABLE``) or ``ConfigError`` (it is not the one that was meant, in
+    the words of ``tls_reason``) where it certainly was not asked, and ``OutcomeUnknownError`` (``TOKEN_ANSWER_LOST``)
+    where it may have done what it was asked and what it gave is gone.
     """
 
     def __init__(self, endpoints: Endpoints, credentials: CtraderCredentials) -> None:
@@ -80,7 +83,7 @@ class TokenServer:
         try:
             status, body = self._get(question | application)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            failure = _failure(error)
+            failure = _failure(error, urlsplit(self._url).hostname or "")
         if failure is not None:
             # here and not in the handler: an exception chained to this one would carry the address
             raise failure from None
@@ -90,7 +93,7 @@ class TokenServer:
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         # trust_env would take proxies, certificates and .netrc from the surroundings
         with (
-            httpx.Client(trust_env=False, verify=_verified(), timeout=timeout, follow_redirects=False) as client,
+            httpx.Client(trust_env=False, verify=verified_context(), timeout=timeout, follow_redirects=False) as client,
             client.stream("GET", self._url, params=query, headers={"Accept": "application/json"}) as response,
         ):
             body = b""
@@ -101,31 +104,19 @@ class TokenServer:
             return response.status_code, body
 
 
-def _verified() -> ssl.SSLContext:
-    """Return a context that checks certificate and name against the system's authorities, TLS 1.2 or newer."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reads no key-log setting
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_default_certs()
-    return context
-
-
-def _failure(error: Exception) -> PalmbotError:
+def _failure(error: Exception, host: str) -> PalmbotError:
     """Return ``error`` in our words, with nothing of its text: that may hold the address."""
-    if isinstance(error, _NEVER_SENT):
-        todo = "Nothing has happened. Look at this machine's network, then try again."
-        return RetryError("TOKEN_SERVER_UNREACHABLE", todo, reason=_reason(error))
-    todo = "The server may have done it and its answer is lost. Ask once more in a minute."
-    return OutcomeUnknownError("TOKEN_ANSWER_LOST", todo, reason=_reason(error))
-
-
-def _reason(error: BaseException) -> str:
-    """Return what the system said at the root of ``error``; such texts know no address."""
-    root = error
+    root: BaseException = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return repr(root.verify_message)
-    return repr(root.strerror) if isinstance(root, OSError) and root.strerror else type(error).__name__
+    reason = repr(root.strerror) if isinstance(root, OSError) and root.strerror else type(error).__name__
+    if not isinstance(error, _NEVER_SENT):
+        todo = "The server may have done it and its answer is lost. Ask once more in a minute."
+        return OutcomeUnknownError("TOKEN_ANSWER_LOST", todo, reason=reason)
+    if isinstance(root, ssl.SSLError):
+        return handshake_failure(root, host)
+    todo = "Nothing has happened. Look at this machine's network, then try again."
+    return RetryError("TOKEN_SERVER_UNREACHABLE", todo, reason=reason)
 
 
 def _read(status: int, body: bytes, secrets: tuple[str, ...]) -> Pair | TokenRefusal:

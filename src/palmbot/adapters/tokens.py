@@ -20,7 +20,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from palmbot.adapters.oauth import Pair, TokenRefusal, TokenServer
-from palmbot.errors import OutcomeUnknownError, PalmbotError, RejectedError, RetryError
+from palmbot.errors import ConfigError, OutcomeUnknownError, PalmbotError, RejectedError, RetryError
 from palmbot.model import Renewal, Tokens
 from palmbot.ports import Clock, TokenStore
 from palmbot.protocol.codes import Reaction, reaction_of
@@ -72,6 +72,7 @@ class TokenKeeper:
     Every renewal raises what it ended in:
         ``RejectedError``: ``LOGIN_NEEDED``, or ``APPLICATION_REFUSED`` where client id or secret are wrong.
         ``RetryError``: ``TOKENS_BUSY``, ``REFRESH_TOO_SOON``, ``TOKEN_SERVER_UNREACHABLE``, ``TOKEN_SERVER_BUSY``.
+        ``ConfigError``: whoever answers is not the token server, in the words of ``tls_reason``.
         ``OutcomeUnknownError``: ``TOKEN_ANSWER_LOST``; asking again after a minute clears it up.
         ``HaltError``: the tokens cannot be written.
 
@@ -124,7 +125,8 @@ class TokenKeeper:
         """Renew days ahead, for as long as this runs; ``tell`` is given what will be tried again.
 
         Raises:
-            RejectedError: ``LOGIN_NEEDED`` or ``APPLICATION_REFUSED``: a person is needed before the tokens expire.
+            PalmbotError: what no trying mends (``LOGIN_NEEDED``, ``APPLICATION_REFUSED``, a wrong certificate): a
+                person is needed before the tokens expire.
         """
         while True:
             pause_ms = LOOK_EVERY_MS
@@ -160,7 +162,7 @@ class TokenKeeper:
         """Return the next pair; note on disk what else is certain."""
         try:
             answer = self._server.refresh(tokens.refresh_token)
-        except RetryError:
+        except (RetryError, ConfigError):
             self._store.save(replace(tokens, renewal=Renewal.FAILED))
             raise
         if isinstance(answer, Pair):

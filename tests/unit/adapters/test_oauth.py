@@ -235,8 +235,8 @@ async def test_a_server_whose_certificate_nobody_signed_is_told_nothing(tmp_path
         port = listening.sockets[0].getsockname()[1]
         strange = Endpoints("127.0.0.1", 0, "", f"https://127.0.0.1:{port}/apps/token")
         error = await failure(work=lambda: TokenServer(strange, credentials_of(Environment.DEMO)).refresh(TOKEN))
-    assert isinstance(error, RetryError)
-    assert error.facts == {"reason": "'unable to get local issuer certificate'"}
+    assert isinstance(error, ConfigError)
+    assert (error.code, error.facts["host"]) == ("CERTIFICATE_ISSUER_MISSING", "127.0.0.1")
     assert not heard
 
 

@@ -47,7 +47,8 @@ async def house(redirect: Redirect) -> AsyncIterator[TokenHouse]:
 
 
 @pytest.fixture
-def vault(tmp_path: Path) -> TokenVault:
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenVault:
+    monkeypatch.setattr("palmbot.adapters.token_seal._SCRYPT_COST", 2)  # its slowness is not what is tested here
     return TokenVault(tmp_path, "demo", TokenSeal("demo", GivenKey("key")))
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from tests.token_house import TokenHouse, credentials_of, token_house
 
+from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.adapters.oauth import TokenServer
 from palmbot.adapters.token_key import GivenKey
 from palmbot.adapters.token_seal import TokenSeal
 from palmbot.adapters.token_vault import TokenVault
 from palmbot.adapters.tokens import AHEAD_MS, Standing, TokenKeeper, standing, to_the_end
-from palmbot.errors import HaltError, OutcomeUnknownError, PalmbotError, RejectedError, RetryError
+from palmbot.errors import ConfigError, HaltError, OutcomeUnknownError, PalmbotError, RejectedError, RetryError
+from palmbot.exchange.ca import server_context
 from palmbot.exchange.faults import Fault
 from palmbot.exchange.token_endpoint import Response
 from palmbot.model import Renewal, Tokens
@@ -34,7 +36,8 @@ async def house() -> AsyncIterator[TokenHouse]:
 
 
 @pytest.fixture
-def vault(tmp_path: Path) -> TokenVault:
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenVault:
+    monkeypatch.setattr("palmbot.adapters.token_seal._SCRYPT_COST", 2)  # its slowness is not what is tested here
     return TokenVault(tmp_path, "demo", TokenSeal("demo", GivenKey("key")))
 
 
@@ -239,6 +242,18 @@ async def test_a_server_that_cannot_be_reached_costs_nothing(
     assert standing(on_disk(vault), house.clock.now_ms) is Standing.VALID
     house.clock.now_ms += MINUTE_MS
     assert (await keeper(house, vault).renew()).renewal is Renewal.DONE
+
+
+async def test_a_server_that_is_not_the_one_that_was_meant_costs_nothing_either(
+    house: TokenHouse, vault: TokenVault, first: Tokens, tmp_path: Path
+) -> None:
+    context = server_context(tmp_path / "ca.pem", tmp_path / "server.pem", SystemClock().utc_ms())
+    async with await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0, ssl=context) as stranger:
+        port = stranger.sockets[0].getsockname()[1]
+        strange = Endpoints("127.0.0.1", 0, "", f"https://127.0.0.1:{port}/apps/token")
+        error = await raised(keeper(house, vault, strange).renew())
+    assert (type(error), error.code) == (ConfigError, "CERTIFICATE_ISSUER_MISSING")
+    assert on_disk(vault) == replace(first, asked_ms=house.clock.now_ms, renewal=Renewal.FAILED)
 
 
 @pytest.mark.parametrize(
