@@ -24,15 +24,18 @@ from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal, verify
 from palmbot.core.types import BarArrays, Params, RollArrays, State, StopKind
 from palmbot.exchange.books import Books
-from palmbot.exchange.broker import Broker
+from palmbot.exchange.broker import ACCOUNT_ID, Broker
+from palmbot.exchange.catalogue import catalogue_of
+from palmbot.exchange.conduct import LOCK_STEP
 from palmbot.exchange.feed import FileFeed
 from palmbot.exchange.market_arrays import synthetic_bars
+from palmbot.exchange.opening import Opening, opened, plain_account
 from palmbot.exchange.pacer import LockStep
 from palmbot.instruments import PALM_OIL
 from palmbot.live import records
 from palmbot.live.inbox import Inbox
-from palmbot.live.runner import Runner, Wires
 from palmbot.live.rules import Rules
+from palmbot.live.runner import Runner, Wires
 from palmbot.live.trader import Trader
 from palmbot.model import BrokerEvent, IntentKind, JournalEvent, OrderIntent, Trade
 from palmbot.orders.book import Book
@@ -50,6 +53,8 @@ PARAMS = Params(
 )  # fmt: skip
 CORE = PALM_OIL.core._replace(swap_kind=1, swap_long=-300_000, swap_short=100_000, spread_kind=1, spread=500)
 SPEC = replace(PALM_OIL, core=CORE)
+CATALOGUE = catalogue_of(SPEC)
+OPENING = Opening(CATALOGUE, (plain_account(ACCOUNT_ID, CATALOGUE, BALANCE),), LOCK_STEP)
 
 
 class KilledError(BaseException):
@@ -152,7 +157,7 @@ async def trade(folder: Path, fuse: Fuse, epoch: int) -> None:
     inbox, pacer = CuttableInbox(fuse), LockStep()
     empty = RollArrays(market().ts_ms[:0], market().ts_ms[:0])
     feed = FileFeed(CORE, market(), empty, books.feed_state())
-    broker = Broker(books.account(SPEC, BALANCE), feed, books, inbox, pacer)
+    broker = Broker(opened(OPENING, feed, books, pacer), inbox)
     owner = Owner("ab12", "rsi_trend", SPEC.symbol, epoch)
     trader = Trader(Rules(PARAMS, CORE, HOUR_MS, SPEC.session), Book(owner, BALANCE), Timeline())
     wires: Any = Cuttable(fuse, broker, journal, pacer)
@@ -186,11 +191,13 @@ async def told(folder: Path) -> Told:
     journal, books = Journal.open(url, inline=True), Books(folder / "exchange.sqlite")
     closed = [event.body for event in journal.events("bar_closed")]
     names = ("ts_ms", "end_ms", "open_px", "high_px", "low_px", "close_px")
-    account = books.account(SPEC, BALANCE)
+    kept = books.kept(OPENING.catalogue, OPENING.accounts)
+    held = {each.position_id for each in kept.positions}
     results = {}
-    for position_id in range(1, account.counters.position + 1):
-        closes = [fill.close for fill in books.deals(position_id) if fill.close is not None]
-        if position_id not in account.positions and closes:
+    for position_id in range(1, kept.counters.position + 1):
+        deals = books.history.deals_of_position(ACCOUNT_ID, position_id)
+        closes = [deal.close for deal in deals if deal.close is not None]
+        if position_id not in held and closes:
             parts = ("gross_minor", "swap_minor", "commission_minor", "fee_minor")
             results[position_id] = sum(getattr(close, part) for close in closes for part in parts)
     newest = max((*journal.events("state"), *journal.events("bar_closed")), key=lambda event: event.body["serial"])
@@ -201,7 +208,7 @@ async def told(folder: Path) -> Told:
         tuple(tuple(body[name] for name in names) for body in closed),
         records.kept_of(newest).state,
         tuple(entries),
-        (results, account.balance_minor),
+        (results, kept.standings[0].balance_minor),
     )
     await journal.close()
     books.close()

@@ -10,10 +10,12 @@ from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.journal import Journal
 from palmbot.calendar import Session
 from palmbot.core.types import Instrument, Params
-from palmbot.exchange.account import Account
 from palmbot.exchange.books import Books
-from palmbot.exchange.broker import Broker
+from palmbot.exchange.broker import ACCOUNT_ID, Broker
+from palmbot.exchange.catalogue import catalogue_of
+from palmbot.exchange.conduct import LOCK_STEP
 from palmbot.exchange.feed import FileFeed
+from palmbot.exchange.opening import Opening, opened, plain_account
 from palmbot.exchange.pacer import LockStep
 from palmbot.instruments import PALM_OIL, InstrumentSpec
 from palmbot.live.inbox import Inbox
@@ -79,7 +81,9 @@ async def _told_by_bot(series: DataSet, rig: Rig) -> Told:
     journal, books = Journal.open("sqlite://", inline=True), Books(":memory:")
     inbox, pacer = Inbox(), LockStep()
     feed = FileFeed(theirs.core, series.bars, series.rolls)
-    broker = Broker(Account(theirs, rig.balance_minor), feed, books, inbox, pacer)
+    catalogue = catalogue_of(theirs)
+    opening = Opening(catalogue, (plain_account(ACCOUNT_ID, catalogue, rig.balance_minor),), LOCK_STEP)
+    broker = Broker(opened(opening, feed, books, pacer), inbox)
     rows = zip(series.sentiment.known_ms.tolist(), series.sentiment.score.tolist(), strict=True)
     owner = Owner("test", "rsi_sentiment", spec.symbol, 1)
     rules = Rules(rig.params, spec.core, series.period_ms)

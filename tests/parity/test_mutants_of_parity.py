@@ -17,24 +17,29 @@ from palmbot.core.types import BarArrays
 from palmbot.research import backtest
 
 CHECK = ("-m", "tests.parity.check", "180", "120")
-FEED, MATCHING, ACCOUNT, BROKER, TRADER = (
+FEED, HELD, MATCHING, ENGINE, BROKER, TRADER = (
     "exchange/feed.py",
+    "exchange/held.py",
     "exchange/matching.py",
-    "exchange/account.py",
+    "exchange/engine.py",
     "exchange/broker.py",
     "live/trader.py",
 )
-TELL = "        self._tell(booked)\n"
-QUOTE = "        self._inbox.put(Quote(self._symbol, tick.ts_ms, tick.bid_px, tick.ask_px, tick.rate_e8))\n"
+TELL = "        self._tell(told)\n"
+QUOTE = (
+    "        for symbol_id, each in moved:\n"
+    "            for listener in self._listeners:\n"
+    "                listener.spot(symbol_id, each)\n"
+)
 MUTANTS = (
     Mutant("favourable extreme first", FEED, "self._high_first = side < 0", "self._high_first = side > 0"),
     Mutant(
         "stop filled at the tick instead of its level",
-        MATCHING,
-        "protective_fill(held.core, tick.bid_px, spread, slippage, tick.is_jump)",
-        "protective_fill(held.core, tick.bid_px, spread, slippage, True)",
+        HELD,
+        "protective_fill(held.guard, tick.bid_px, spread_px, slippage_px, tick.is_jump)",
+        "protective_fill(held.guard, tick.bid_px, spread_px, slippage_px, True)",
     ),
-    Mutant("breakers before stops", BROKER, f"{TELL}{QUOTE}", f"{QUOTE}{TELL}"),
+    Mutant("breakers before stops", ENGINE, f"{TELL}{QUOTE}", f"{QUOTE}{TELL}"),
     Mutant(
         "peak moved on every tick",
         TRADER,
@@ -50,9 +55,9 @@ MUTANTS = (
     ),
     Mutant(
         "distance taken from the quote instead of the fill",
-        ACCOUNT,
-        "sl_px=price - side * intent.sl_px",
-        "sl_px=price - side * (intent.sl_px + 2 * strike.slippage_px + strike.spread_px)",
+        MATCHING,
+        "levels_of(asked, held.side, strike.price_px)",
+        "levels_of(asked, held.side, strike.price_px - held.side * (2 * strike.slippage_px + strike.spread_px))",
     ),
     Mutant(
         "entry at the decision's close",

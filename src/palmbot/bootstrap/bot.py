@@ -20,7 +20,10 @@ from palmbot.bootstrap.place import Place, place_of
 from palmbot.core.types import Params
 from palmbot.errors import RefusedError
 from palmbot.exchange.books import Books
-from palmbot.exchange.broker import Broker
+from palmbot.exchange.broker import ACCOUNT_ID, Broker
+from palmbot.exchange.catalogue import catalogue_of
+from palmbot.exchange.conduct import LOCK_STEP, Conduct
+from palmbot.exchange.opening import Opening, opened, plain_account
 from palmbot.exchange.pacer import FreeRunning, LockStep, Pace
 from palmbot.live.inbox import Inbox
 from palmbot.live.rules import Rules
@@ -85,7 +88,7 @@ async def _trade(
     spec, speed = settings.instrument, settings.run.speed
     params = settings.params_for(market.series.period_ms)
     inbox, pacer = Inbox(), LockStep() if speed is None else FreeRunning()
-    broker = Broker(books.account(spec, settings.balance_minor), market.feed, books, inbox, pacer)
+    broker = Broker(opened(_opening(settings, market.series.period_ms), market.feed, books, pacer), inbox)
     owner = Owner(_instance(journal), settings.profile, spec.symbol, epoch)
     rules = Rules(params, spec.core, market.series.period_ms, spec.session)
     trader = Trader(rules, Book(owner, settings.balance_minor), market.timeline)
@@ -101,6 +104,13 @@ async def _trade(
     costs = tuple(now - then for now, then in zip(broker.costs(), before, strict=True))
     result, series = result_from(settings, params, journal, runner, (place.run_id, costs, market.series))
     return Output(result, series, summarize(result, series), place.folder, runner.stop_reason)
+
+
+def _opening(settings: Settings, period_ms: int) -> Opening:
+    """Return an exchange for one bot: in lock-step nothing takes time."""
+    catalogue = catalogue_of(settings.instrument)
+    account = plain_account(ACCOUNT_ID, catalogue, settings.balance_minor)
+    return Opening(catalogue, (account,), LOCK_STEP if settings.run.speed is None else Conduct(), period_ms)
 
 
 async def _together(

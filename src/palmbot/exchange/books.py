@@ -1,78 +1,32 @@
 """The exchange's own books in SQLite: what a broker still knows after the whole process was killed.
 
 What was committed survives the death of the process; the death of the machine may cost the newest commits, but never
-half of one (WAL, ``synchronous=NORMAL``). One process at a time: SQLite's own lock, which death releases.
+half of one (WAL, ``synchronous=NORMAL``). One process at a time: SQLite's own lock, which death releases. Only what
+changed is written.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from palmbot.core.bars import Forming
-from palmbot.core.types import Position
 from palmbot.errors import DataError, HaltError, PalmbotError, RefusedError
-from palmbot.exchange.account import ACCOUNT_ID, Account, Booking, Counters, Deal, Held
+from palmbot.exchange import tables
+from palmbot.exchange.changes import Changes, Counters, Kept, Mark, Standing
 from palmbot.exchange.feed import FeedTick
-from palmbot.instruments import InstrumentSpec
-from palmbot.model import Close, Execution, Fill
+from palmbot.exchange.history import History
+from palmbot.exchange.listing import Catalogue
+from palmbot.exchange.prices import Candle
+from palmbot.exchange.terms import DEFAULT_MARGIN_CALLS
+from palmbot.exchange.working import Working
 from palmbot.units import DAY_MS
 
-SCHEMA: Final = 1
 CANDLES_KEPT_MS: Final = 120 * DAY_MS  # of the price history
-# Order status as on the wire, by the event that brought it.
-STATUS: Final = {
-    Execution.ACCEPTED: 1,
-    Execution.REPLACED: 1,
-    Execution.FILLED: 2,
-    Execution.REJECTED: 3,
-    Execution.CANCELLED: 5,
-}
-_TABLES: Final = """
-CREATE TABLE account (
-    account_id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, currency TEXT NOT NULL, money_digits INTEGER NOT NULL,
-    balance_minor INTEGER NOT NULL,
-    last_order INTEGER NOT NULL, last_position INTEGER NOT NULL, last_deal INTEGER NOT NULL
-) STRICT;
-CREATE TABLE positions (
-    position_id INTEGER PRIMARY KEY, protection_id INTEGER NOT NULL, label TEXT NOT NULL, side INTEGER NOT NULL,
-    volume_cu INTEGER NOT NULL, entry_px INTEGER NOT NULL, sl_px INTEGER NOT NULL, tp_px INTEGER NOT NULL,
-    entry_ms INTEGER NOT NULL, swap_minor INTEGER NOT NULL, commission_minor INTEGER NOT NULL,
-    margin_minor INTEGER NOT NULL, spread_px INTEGER NOT NULL, slippage_px INTEGER NOT NULL,
-    protected_ms INTEGER NOT NULL
-) STRICT;
-CREATE TABLE orders (
-    order_id INTEGER PRIMARY KEY, client_order_id TEXT NOT NULL, kind INTEGER NOT NULL, symbol TEXT NOT NULL,
-    side INTEGER NOT NULL, volume_cu INTEGER NOT NULL, executed_cu INTEGER NOT NULL, position_id INTEGER NOT NULL,
-    closing INTEGER NOT NULL, sl_px INTEGER, tp_px INTEGER, updated_ms INTEGER NOT NULL, status INTEGER NOT NULL
-) STRICT;
-CREATE TABLE deals (
-    deal_id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, position_id INTEGER NOT NULL, side INTEGER NOT NULL,
-    volume_cu INTEGER NOT NULL, price_px INTEGER NOT NULL, ts_ms INTEGER NOT NULL, commission_minor INTEGER NOT NULL,
-    entry_px INTEGER, gross_minor INTEGER, swap_minor INTEGER, both_commissions_minor INTEGER, fee_minor INTEGER,
-    closed_cu INTEGER, balance_minor INTEGER, rate_e8 INTEGER,
-    spread_minor INTEGER NOT NULL, slippage_minor INTEGER NOT NULL
-) STRICT;
-CREATE INDEX deals_of_position ON deals (position_id);
-CREATE TABLE market (
-    id INTEGER PRIMARY KEY CHECK (id = 1), ts_ms INTEGER NOT NULL, bid_px INTEGER NOT NULL, ask_px INTEGER NOT NULL,
-    is_jump INTEGER NOT NULL, bar_open_px INTEGER NOT NULL, rate_e8 INTEGER NOT NULL, feed TEXT NOT NULL
-) STRICT;
-CREATE TABLE candles (
-    ts_ms INTEGER PRIMARY KEY, open_px INTEGER NOT NULL, high_px INTEGER NOT NULL, low_px INTEGER NOT NULL,
-    close_px INTEGER NOT NULL
-) STRICT;
-"""
-_INSERT_POSITION: Final = "INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_REPLACE_ORDER: Final = "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_DEAL: Final = "INSERT INTO deals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_REPLACE_MARKET: Final = "INSERT OR REPLACE INTO market VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_REPLACE_CANDLE: Final = "INSERT OR REPLACE INTO candles VALUES (?, ?, ?, ?, ?)"
 _NOTHING_LOST: Final = "Every trade that was reported is in them; start again when that is done."
 _ADVICE: Final = {
     "SQLITE_FULL": f"Free disk space where the exchange's books lie. {_NOTHING_LOST}",
@@ -80,24 +34,26 @@ _ADVICE: Final = {
     "SQLITE_CANTOPEN": "Make sure that the folder of the exchange's books exists and is writable for this user.",
 }
 _ADVICE_ELSE: Final = f"Look at the disk of the exchange's books. {_NOTHING_LOST}"
+_UPDATE_MARK: Final = "UPDATE exchange SET now_ms = ?, last_order = ?, last_position = ?, last_deal = ?, last_cash = ?"
 
 
 class Place(NamedTuple):
     """Where the market is."""
 
-    tick: FeedTick  # the last
-    feed_state: dict[str, Any]  # where the feed stands after it
-    candle: Forming  # prices since the feed was last at a boundary, or since the process began
+    ticks: Mapping[int, FeedTick]  # the last of each symbol that moved since it was last saved
+    feed_state: dict[str, Any]  # where the feed stands after them
+    candles: Mapping[tuple[int, int], Candle]  # M1 candles that changed, by symbol and time
 
 
 class Books:
-    """Everything that one simulated account needs to go on.
+    """Everything that one simulated exchange needs to go on.
 
     Args:
         path: the database; ``":memory:"`` keeps it for the life of this object alone.
 
     Raises:
-        RefusedError: ``BOOKS_IN_USE``, another process has them open; ``BOOKS_TOO_NEW``, a newer palmbot wrote them.
+        RefusedError: ``BOOKS_IN_USE``, another process has them open; ``BOOKS_TOO_NEW`` or ``BOOKS_TOO_OLD``, another
+            palmbot wrote them.
         DataError: ``BOOKS_UNREADABLE``, the file is no such database.
         HaltError: ``BOOKS_UNWRITABLE``, the disk refuses.
     """
@@ -111,10 +67,11 @@ class Books:
                 self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=NORMAL")
-                self._upgrade()
+                self._begin()
         except PalmbotError:
             self._database.close()
             raise
+        self.history = History(self._rows)
 
     def close(self) -> None:
         """Release the database."""
@@ -122,19 +79,38 @@ class Books:
 
     # -- reading
 
-    def account(self, spec: InstrumentSpec, balance_minor: int) -> Account:
-        """Return the account as it was left; where there is none, a new one of ``balance_minor``.
+    def kept(self, catalogue: Catalogue, openings: Sequence[Standing]) -> Kept:
+        """Return all that a venue goes on from. An account that is not there yet is opened as ``openings`` say.
 
         Raises:
-            RefusedError: ``BOOKS_OF_ANOTHER_ACCOUNT``, they are kept in another symbol or currency.
+            RefusedError: ``BOOKS_OF_ANOTHER_ACCOUNT``, they are kept for another symbol or in another currency.
         """
-        row = self._one("SELECT * FROM account WHERE account_id = ?", ACCOUNT_ID)
+        mark = self._mark(catalogue)
+        standings = {row[0]: tables.standing_of(row) for row in self._rows("SELECT * FROM accounts")}
+        new = [each for each in openings if each.terms.account_id not in standings]
+        if new:
+            new = [each if each.margin_calls else replace(each, margin_calls=DEFAULT_MARGIN_CALLS) for each in new]
+            with self._written():
+                self._database.executemany(tables.REPLACE_ACCOUNT, map(tables.row_of_standing, new))
+            standings |= {each.terms.account_id: each for each in new}
+        return Kept(
+            standings=tuple(standings[number] for number in sorted(standings)),
+            positions=tuple(map(tables.HELD.value, self._rows("SELECT * FROM positions ORDER BY position_id"))),
+            working=self._working(),
+            tasks=tuple(map(tables.TASK.value, self._rows("SELECT * FROM tasks ORDER BY seq"))),
+            counters=mark.counters,
+            now_ms=mark.now_ms,
+            ticks=tuple((row[0], tables.TICK.value(row[1:])) for row in self._rows("SELECT * FROM ticks")),
+        )
+
+    def _mark(self, catalogue: Catalogue) -> Mark:
+        spec = catalogue.traded.spec
         asked = (spec.symbol, spec.deposit_currency, spec.core.money_digits)
+        row = self._one("SELECT * FROM exchange")
         if row is None:
             with self._written():
-                values = (ACCOUNT_ID, *asked, balance_minor, 0, 0, 0)
-                self._database.execute("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
-            return Account(spec, balance_minor)
+                self._database.execute("INSERT INTO exchange VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0)", asked)
+            return Mark(0, Counters())
         if row[1:4] != asked:
             raise RefusedError(
                 "BOOKS_OF_ANOTHER_ACCOUNT",
@@ -143,28 +119,31 @@ class Books:
                 kept=row[1:4],
                 asked=asked,
             )
-        rows = self._rows("SELECT * FROM positions ORDER BY position_id")
-        return Account(spec, row[4], tuple(_held_of(each) for each in rows), Counters(*row[5:]))
+        return Mark(row[4], Counters(*row[5:]))
 
-    def last_tick(self) -> FeedTick | None:
-        """Return the last tick of the market that was saved; None before the first."""
-        row = self._one("SELECT ts_ms, bid_px, ask_px, is_jump, bar_open_px, rate_e8 FROM market")
-        return None if row is None else FeedTick(*row)._replace(is_jump=bool(row[3]))
+    def _working(self) -> tuple[Working, ...]:
+        query = "SELECT orders.*, working.* FROM working JOIN orders USING (order_id) ORDER BY order_id"
+        width = len(tables.ORDER.names)
+        found = []
+        for row in self._rows(query):
+            blank = Working(tables.ORDER.value(row[:width]))
+            found.append(replace(blank, **tables.WORKING.found(row[width + 1 :])))
+        return tuple(found)
+
+    def tick(self, symbol_id: int) -> FeedTick | None:
+        """Return the last tick of a symbol that was saved; None before the first."""
+        row = self._one("SELECT * FROM ticks WHERE symbol_id = ?", symbol_id)
+        return None if row is None else tables.TICK.value(row[1:])
 
     def feed_state(self) -> dict[str, Any] | None:
-        """Return where the feed stood after ``last_tick``; None before the first."""
-        row = self._one("SELECT feed FROM market")
+        """Return where the feed stood after the last tick that was saved; None before the first."""
+        row = self._one("SELECT state FROM feed")
         return None if row is None else dict(json.loads(row[0]))
 
-    def candles(self) -> tuple[Forming, ...]:
-        """Return the prices of the last months piece by piece, oldest first; the last one may still grow."""
-        rows = self._rows("SELECT ts_ms, 0, open_px, high_px, low_px, close_px FROM candles ORDER BY ts_ms")
-        return tuple(Forming(*row) for row in rows)
-
-    def deals(self, position_id: int) -> tuple[Fill, ...]:
-        """Return all deals of a position, open or closed, oldest first."""
-        rows = self._rows("SELECT * FROM deals WHERE position_id = ? ORDER BY deal_id", position_id)
-        return tuple(_fill_of(row) for row in rows)
+    def candles(self, symbol_id: int) -> list[Candle]:
+        """Return the M1 candles of the last months, oldest first; the last one may still grow."""
+        rows = self._rows("SELECT * FROM candles WHERE symbol_id = ? ORDER BY ts_ms", symbol_id)
+        return [Candle(*row[1:]) for row in rows]
 
     def costs(self) -> tuple[int, int]:
         """Return spread and slippage paid over all closing deals, in minor units, both <= 0."""
@@ -173,41 +152,48 @@ class Books:
 
     # -- writing
 
-    def save(self, account: Account, booked: Booking, place: Place | None) -> None:
-        """Commit what ``booked`` did to ``account``, and the market's place with it.
+    def save(self, changes: Changes, mark: Mark, place: Place | None) -> None:
+        """Commit what changed, and the market's place with it.
 
         Raises:
             HaltError: nothing of it was written.
         """
-        at = account.counters
         with self._written():
-            self._database.execute(
-                "UPDATE account SET balance_minor = ?, last_order = ?, last_position = ?, last_deal = ?",
-                (account.balance_minor, at.order, at.position, at.deal),
-            )
-            self._database.execute("DELETE FROM positions")
-            held = [_row_of_held(each) for each in account.positions.values()]
-            self._database.executemany(_INSERT_POSITION, held)
-            told = [(event.order, STATUS[event.execution]) for event in booked.events if event.order is not None]
-            self._database.executemany(_REPLACE_ORDER, [(*astuple(order), status) for order, status in told])
-            self._database.executemany(_INSERT_DEAL, [_row_of_deal(each) for each in booked.deals])
+            self._database.execute(_UPDATE_MARK, (mark.now_ms, *mark.counters))
+            self._write_changes(changes)
             if place is not None:
-                self._write(place)
+                self._write_place(place)
 
-    def save_place(self, place: Place) -> None:
-        """Commit the market's place alone.
+    def _write_changes(self, changes: Changes) -> None:
+        many = self._database.executemany
+        if changes.standings:
+            many(tables.REPLACE_ACCOUNT, map(tables.row_of_standing, changes.standings.values()))
+        if changes.positions:
+            held = [each for each in changes.positions.values() if each is not None]
+            many(tables.REPLACE_POSITION, map(tables.HELD.row, held))
+            many("DELETE FROM positions WHERE position_id = ?", _gone(changes.positions))
+        if changes.orders:
+            many(tables.REPLACE_ORDER, map(tables.ORDER.row, changes.orders.values()))
+        if changes.working:
+            working = [each for each in changes.working.values() if each is not None]
+            many(tables.REPLACE_WORKING, map(tables.row_of_working, working))
+            many("DELETE FROM working WHERE order_id = ?", _gone(changes.working))
+        if changes.tasks:
+            many("DELETE FROM tasks WHERE work = ? AND subject_id = ?", list(changes.tasks))
+            many(tables.REPLACE_TASK, [tables.TASK.row(task) for task in changes.tasks.values() if task is not None])
+        if changes.deals:
+            many(tables.INSERT_DEAL, map(tables.row_of_deal, changes.deals))
+        if changes.cash:
+            many(tables.INSERT_CASH, map(tables.CASH.row, changes.cash))
 
-        Raises:
-            HaltError: it was not written.
-        """
-        with self._written():
-            self._write(place)
-
-    def _write(self, place: Place) -> None:
-        tick, candle = place.tick, place.candle
-        self._database.execute(_REPLACE_MARKET, (1, *tick, json.dumps(place.feed_state)))
-        self._database.execute(_REPLACE_CANDLE, (candle.ts_ms, *candle[2:]))
-        self._database.execute("DELETE FROM candles WHERE ts_ms < ?", (tick.ts_ms - CANDLES_KEPT_MS,))
+    def _write_place(self, place: Place) -> None:
+        many = self._database.executemany
+        many(tables.REPLACE_TICK, [(number, *tables.TICK.row(tick)) for number, tick in place.ticks.items()])
+        many(tables.REPLACE_CANDLE, [(symbol_id, *candle) for (symbol_id, _), candle in place.candles.items()])
+        self._database.execute("INSERT OR REPLACE INTO feed VALUES (1, ?)", (json.dumps(place.feed_state),))
+        for symbol_id, tick in place.ticks.items():
+            oldest_ms = tick.ts_ms - CANDLES_KEPT_MS
+            self._database.execute("DELETE FROM candles WHERE symbol_id = ? AND ts_ms < ?", (symbol_id, oldest_ms))
 
     # -- the database
 
@@ -218,18 +204,22 @@ class Books:
     def _one(self, query: str, *values: int) -> tuple[Any, ...] | None:
         return next(iter(self._rows(query, *values)), None)
 
-    def _upgrade(self) -> None:
+    def _begin(self) -> None:
         """Make the tables of a new database.
 
         Raises:
-            RefusedError: a newer palmbot made them.
+            RefusedError: another palmbot made them.
         """
         found = self._database.execute("PRAGMA user_version").fetchone()[0]
-        if found > SCHEMA:
+        known = tables.SCHEMA
+        if found > known:
             todo = "A newer palmbot wrote the exchange's books: run that version, or start with another data_dir."
-            raise RefusedError("BOOKS_TOO_NEW", todo, books=self._path, schema=found, known=SCHEMA)
+            raise RefusedError("BOOKS_TOO_NEW", todo, books=self._path, schema=found, known=known)
+        if 0 < found < known:
+            todo = "An older palmbot wrote the exchange's books: run that version, or start with another data_dir."
+            raise RefusedError("BOOKS_TOO_OLD", todo, books=self._path, schema=found, known=known)
         if found == 0:
-            self._database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+            self._database.executescript(f"BEGIN IMMEDIATE; {tables.CREATE} PRAGMA user_version = {known}; COMMIT;")
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -263,55 +253,5 @@ class Books:
             raise  # what was written is wrong, not the database: a bug
 
 
-def _row_of_held(held: Held) -> tuple[object, ...]:
-    core = held.core
-    money = (core.swap_minor, core.commission_minor, held.margin_minor)
-    levels = (core.side, core.volume_cu, core.entry_px, core.sl_px, core.tp_px, core.entry_ms)
-    costs = (held.spread_px, held.slippage_px, held.protected_ms)
-    return (held.position_id, held.protection_id, held.label, *levels, *money, *costs)
-
-
-def _held_of(row: Sequence[Any]) -> Held:
-    side, volume_cu, entry_px, sl_px, tp_px, entry_ms, swap_minor, commission_minor = row[3:11]
-    margin_minor, spread_px, slippage_px, protected_ms = row[11:]
-    return Held(
-        position_id=row[0],
-        protection_id=row[1],
-        label=row[2],
-        core=Position(
-            side=side,
-            volume_cu=volume_cu,
-            entry_px=entry_px,
-            sl_px=sl_px,
-            tp_px=tp_px,
-            entry_ms=entry_ms,
-            swap_minor=swap_minor,
-            commission_minor=commission_minor,
-        ),
-        margin_minor=margin_minor,
-        spread_px=spread_px,
-        slippage_px=slippage_px,
-        protected_ms=protected_ms,
-    )
-
-
-def _row_of_deal(deal: Deal) -> tuple[object, ...]:
-    fill, close = deal.fill, deal.fill.close
-    opening = (fill.deal_id, fill.order_id, fill.position_id, fill.side, fill.volume_cu, fill.price_px, fill.ts_ms)
-    closing = (None,) * 8 if close is None else astuple(close)
-    return (*opening, fill.commission_minor, *closing, deal.spread_minor, deal.slippage_minor)
-
-
-def _fill_of(row: Sequence[Any]) -> Fill:
-    deal_id, order_id, position_id, side, volume_cu, price_px, ts_ms, commission_minor = row[:8]
-    return Fill(
-        deal_id=deal_id,
-        order_id=order_id,
-        position_id=position_id,
-        side=side,
-        volume_cu=volume_cu,
-        price_px=price_px,
-        ts_ms=ts_ms,
-        commission_minor=commission_minor,
-        close=None if row[8] is None else Close(*row[8:16]),
-    )
+def _gone(by_id: Mapping[int, object | None]) -> list[tuple[int]]:
+    return [(number,) for number, value in by_id.items() if value is None]

@@ -1,47 +1,41 @@
 """The simulated cTrader in memory, behind the ports ``Quotes`` and ``Trading``: same events, no wire.
 
-Every change of the account is committed before it is told, so a killed process comes back as the same broker.
+One account of an engine, seen as the bot sees a broker. What the wire says beyond the bot's own values is left out.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
-from palmbot.core.bars import Forming
 from palmbot.errors import RejectedError
-from palmbot.exchange.account import NOTHING, Account, Booking
-from palmbot.exchange.books import Books, Place
-from palmbot.exchange.candles import continued, joined
-from palmbot.exchange.feed import Feed, FeedTick
-from palmbot.exchange.matching import Matching
+from palmbot.exchange.engine import Engine
+from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.pacer import Pace
-from palmbot.model import AccountSnapshot, Fill, HistoryBar, LinkEvent, LinkState, OrderIntent, Quote
-from palmbot.ports import Inbox, Pacer
+from palmbot.exchange.translation import bot_fill, event_of, refusal_of, request_of, snapshot_of
+from palmbot.exchange.values import DealStatus, Report, Told
+from palmbot.model import AccountSnapshot, CashEvent, Fill, HistoryBar, LinkEvent, LinkState, OrderIntent, Quote
+from palmbot.ports import Inbox
+
+ACCOUNT_ID = 1  # of a bot that has the exchange to itself
+_MOVED = frozenset({DealStatus.FILLED, DealStatus.PARTIALLY_FILLED})
 
 
 class Broker:
-    """One account, one symbol, one listener.
+    """One account, the traded symbol, one listener.
 
     Args:
-        account: from ``books.account``.
-        feed: the market, standing where ``books.feed_state`` says.
-        books: where it is all kept.
+        engine: the exchange in motion.
         inbox: where events go.
-        pacer: lock-step or free running.
+        account_id: whose.
     """
 
-    def __init__(self, account: Account, feed: Feed, books: Books, inbox: Inbox, pacer: Pacer) -> None:
-        self._matching = Matching(account, feed.rolls, books.last_tick())
-        self._symbol = account.spec.symbol
-        self._feed = feed
-        self._books = books
+    def __init__(self, engine: Engine, inbox: Inbox, account_id: int = ACCOUNT_ID) -> None:
+        self.engine = engine
+        self.account_id = account_id
         self._inbox = inbox
-        self._pacer = pacer
-        self._place: Place | None = None  # None before this process has sent a tick
-        self._candle: Forming | None = None  # None while the feed is at a boundary, and before the first tick
-        self._untold = NOTHING  # what could not be committed: it goes with the next, or is never told
-        self._subscribed = asyncio.Event()
+        self._listing = engine.venue.catalogue.traded
+        self._symbol = self._listing.name
+        engine.add_listener(self)
 
     # -- ports.Quotes
 
@@ -54,13 +48,8 @@ class Broker:
             RejectedError: there is no such symbol.
         """
         self._require(symbol)
-        last = self._matching.last
-        if last is None:
-            return _newest(self._feed.history, count)
-        pieces = {piece.ts_ms: piece for piece in (*self._books.candles(), self._candle) if piece is not None}
-        day_start_ms = self._matching.account.spec.core.day_start_ms
-        sent = joined(pieces.values(), period_ms, day_start_ms, last.ts_ms)
-        return _newest((*self._feed.history, *sent), count)
+        prices = self.engine.venue.prices[self._listing.symbol_id]
+        return tuple(prices.history(period_ms, count)) if count > 0 else ()
 
     async def subscribe(self, symbol: str) -> None:
         """Begin to deliver quotes to the inbox, from the next tick on. The market stands still until then.
@@ -69,13 +58,13 @@ class Broker:
             RejectedError: there is no such symbol.
         """
         self._require(symbol)
-        self._subscribed.set()
+        self.engine.start()
 
     # -- ports.Trading
 
     async def account(self) -> AccountSnapshot:
         """Return the account with its open positions and protective orders."""
-        return self._matching.account.snapshot()
+        return snapshot_of(self.engine.venue.accounts[self.account_id], self._symbol)
 
     async def submit(self, intent: OrderIntent) -> None:
         """Carry out ``intent`` at the current quotes; fill or refusal arrive in the inbox.
@@ -83,70 +72,53 @@ class Broker:
         Raises:
             HaltError: the books cannot be written; nothing was told.
         """
-        self._tell(self._matching.request(intent))
-
-    # -- what the wire has lists for
+        request = request_of(intent, self.engine.venue.catalogue)
+        refused = self.engine.request(self.account_id, request, intent.client_order_id)
+        if refused is not None:
+            last = self.engine.venue.last(self._listing.symbol_id)
+            ts_ms = intent.ts_ms if last is None else self.engine.venue.now_ms
+            self._inbox.put(refusal_of(refused, ts_ms, intent.client_order_id))
 
     async def deals(self, position_id: int) -> tuple[Fill, ...]:
         """Return all deals of a position, also of one that was closed while the bot was away."""
-        return self._books.deals(position_id)
+        found = self.engine.books.history.deals_of_position(self.account_id, position_id)
+        return tuple(bot_fill(view) for view in reversed(found) if view.status in _MOVED)
+
+    # -- what the wire has lists or no words for
 
     def costs(self) -> tuple[int, int]:
         """Return what was paid in spread and slippage over all closed volume, in minor units <= 0."""
-        return self._books.costs()
+        return self.engine.books.costs()
 
     def reject_next(self, error_code: str) -> None:
         """Let the next good market order be accepted and then rejected with ``error_code``: a fault to test with."""
-        self._matching.rejects_next = error_code
-
-    # -- the market
+        self.engine.venue.reject_next(error_code)
 
     async def run(self, pace: Pace | None = None) -> None:
-        """Run the market from the first subscription until the feed ends.
+        """Run the market from the first subscription until the feed ends, as ``Engine.run``."""
+        await self.engine.run(pace)
 
-        Args:
-            pace: how fast; None is as fast as the pacer lets it.
+    # -- engine.Listener
 
-        Raises:
-            InvariantError: ``PACER_STUCK`` or ``STOP_OUT_NOT_BUILT``.
-            HaltError: the books cannot be written, or the inbox is full.
-        """
-        await self._subscribed.wait()
-        while (tick := self._feed.next_tick(self._matching.account.side)) is not None:
-            if pace is not None:
-                await pace.until(tick.ts_ms)  # a request that comes meanwhile still meets the tick before
-            place = self._settle(tick)
-            await self._pacer.wait_idle()
-            if self._feed.at_boundary:
-                self._books.save_place(place)
-                self._candle = None
-        ts_ms = 0 if self._matching.last is None else self._matching.last.ts_ms
-        self._inbox.put(LinkEvent(ts_ms, LinkState.READY, "the feed ended", ended=True))
+    def told(self, account_id: int, told: Told) -> None:
+        """Pass an event of the account on."""
+        if account_id != self.account_id or not isinstance(told, Report):
+            return
+        if told.cash is not None:
+            self._inbox.put(CashEvent(told.ts_ms, told.cash.delta_minor, told.cash.balance_minor))
+        else:
+            self._inbox.put(event_of(told, self._symbol))
 
-    def _settle(self, tick: FeedTick) -> Place:
-        """Let the account meet ``tick``, then tell what happened and the quote."""
-        booked = self._matching.tick(tick)
-        self._candle = continued(self._candle, tick.ts_ms, tick.bid_px)
-        self._place = Place(tick, self._feed.position_state(), self._candle)
-        self._tell(booked)
-        self._inbox.put(Quote(self._symbol, tick.ts_ms, tick.bid_px, tick.ask_px, tick.rate_e8))
-        return self._place
+    def spot(self, symbol_id: int, tick: FeedTick) -> None:
+        """Pass a quote of the traded symbol on."""
+        if symbol_id == self._listing.symbol_id:
+            self._inbox.put(Quote(self._symbol, tick.ts_ms, tick.bid_px, tick.ask_px, tick.rate_e8))
 
-    def _tell(self, booked: Booking) -> None:
-        if self._untold is not NOTHING:
-            booked = self._untold + booked
-        if booked.changes_account:
-            self._untold = booked
-            self._books.save(self._matching.account, booked, self._place)
-            self._untold = NOTHING
-        for event in booked.events:
-            self._inbox.put(event)
+    def ended(self) -> None:
+        """Pass on that there is nothing more to come."""
+        self._inbox.put(LinkEvent(self.engine.venue.now_ms, LinkState.READY, "the feed ended", ended=True))
 
     def _require(self, symbol: str) -> None:
         if symbol != self._symbol:
             todo = "Name a symbol that this account can trade."
             raise RejectedError("SYMBOL_NOT_FOUND", todo, symbol=symbol, known=self._symbol)
-
-
-def _newest(bars: Sequence[HistoryBar], count: int) -> Sequence[HistoryBar]:
-    return bars[max(len(bars) - count, 0) :]

@@ -39,7 +39,7 @@ class VenueKnobs:
     close_takes_what_there_is: bool = False  # a close of more than is open closes all; else TRADING_BAD_VOLUME
     bare_close_status: PositionStatus = PositionStatus.CLOSED  # in the FILLED of a full close without protection
     bare_removal_cancels: bool = True  # both levels removed: ORDER_CANCELLED of the type-4 order; else ORDER_REPLACED
-    amends_keep_distance: bool = True  # amended levels, too, keep the symbol's least distance (not in PARITY 42)
+    keeps_distance: bool = True  # levels keep the symbol's least distance; in lock-step the bot alone sees to it
     flip_keeps_position: bool = False  # netted: what is left of an order that closed its position opens the same id
     # margin
     stop_out_is_accepted: bool = True  # a stop-out tells ORDER_ACCEPTED before ORDER_FILLED
@@ -54,4 +54,4 @@ class Conduct:
     knobs: VenueKnobs = field(default_factory=VenueKnobs)
 
 
-LOCK_STEP = Conduct(Delays(0, 0), VenueKnobs(amends_keep_distance=False))
+LOCK_STEP = Conduct(Delays(0, 0), VenueKnobs(keeps_distance=False))

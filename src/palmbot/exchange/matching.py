@@ -1,219 +1,381 @@
-"""Where ticks and requests meet the account: what is due, what is touched, what is refused.
+"""Where orders meet the market: accepted, executed in one deal or in slices, and what becomes of what is left.
 
-On a tick, in this order (PARITY 20-21): swaps and rolls that fell due since the tick before, by time; the protective
-orders, by position id; the test for a stop-out. The quote itself is the broker's to tell, after all of it.
+The sequences are those of the protocol sheet (6.1, 6.2, 6.5, 6.10). A market order fills at the quotes of the instant
+of its execution with slippage against it (PARITY 19), a limit order at its limit or better.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from dataclasses import replace
 from typing import NamedTuple
 
-from palmbot.calendar import is_open
 from palmbot.core import fills
-from palmbot.core.types import Reason
-from palmbot.errors import InvariantError
-from palmbot.exchange.account import NOTHING, Account, Booking, Held, Strike
-from palmbot.exchange.feed import FeedTick, Rolls
-from palmbot.model import Execution, IntentKind, OrderEvent, OrderIntent
+from palmbot.exchange import protection
+from palmbot.exchange.account import Account
+from palmbot.exchange.agenda import Work
+from palmbot.exchange.deals import Slice, Strike, missed, opened, raised, reduced
+from palmbot.exchange.floor import Floor
+from palmbot.exchange.held import Held, shell_of
+from palmbot.exchange.margin import Leg
+from palmbot.exchange.margining import margin_minor, used_with
+from palmbot.exchange.pit import Pit
+from palmbot.exchange.values import (
+    NO_BRACKETS,
+    DealView,
+    NewOrder,
+    OrderStatus,
+    OrderView,
+    PositionStatus,
+    PositionView,
+    Refused,
+    Report,
+    TimeInForce,
+)
+from palmbot.exchange.working import AT_ONCE, Binding, Stage, Working, reported, usual_time_in_force
+from palmbot.model import Execution, OrderKind
 
-_NONE = int(Reason.NONE)
-_TP = int(Reason.TP)
-
-
-class Refused(NamedTuple):
-    """Why a request changes nothing, in the broker's words."""
-
-    code: str
-    text: str
-
-
-class Matching:
-    """One account against one market.
-
-    Args:
-        account: what is traded with.
-        rolls: charged to positions that are open at their time.
-        last: the last tick before, where this goes on from stored books.
-    """
-
-    def __init__(self, account: Account, rolls: Rolls = (), last: FeedTick | None = None) -> None:
-        self.account = account
-        self.last = last
-        self.rejects_next = ""  # fault knob: an error code; the next good market order is accepted, then rejected
-        self._rolls = rolls
-        self._slippage = (0, 0)  # (bar open it belongs to, px)
-        self._swap_ms = fills.NEVER_MS
-        self._roll = len(rolls)
-        self._due_ms = fills.NEVER_MS
-        if last is not None:
-            self._schedule(last.ts_ms)
-
-    # -- ticks
-
-    def tick(self, tick: FeedTick) -> Booking:
-        """Let the market reach ``tick``; return what it did to the account.
-
-        Raises:
-            InvariantError: ``STOP_OUT_NOT_BUILT``, a broker would now close positions for lack of margin.
-        """
-        account = self.account
-        if not account.positions:
-            self.last = tick
-            return NOTHING
-        booked = self._charges(tick.ts_ms) if tick.ts_ms >= self._due_ms else NOTHING
-        self.last = tick
-        spread, slippage = tick.ask_px - tick.bid_px, self._slippage_px(tick)
-        for held in tuple(account.positions.values()):
-            reason, price = fills.protective_fill(held.core, tick.bid_px, spread, slippage, tick.is_jump)
-            if reason != _NONE:
-                strike = Strike(tick.ts_ms, price, tick.rate_e8, spread, 0 if reason == _TP else slippage)
-                booked += account.hit(held, strike)
-        if account.positions:
-            self._refuse_stop_out(tick, spread)
-        return booked
-
-    def _slippage_px(self, tick: FeedTick) -> int:
-        if self._slippage[0] != tick.bar_open_px:
-            self._slippage = (tick.bar_open_px, fills.slippage_px(self.account.spec.core, tick.bar_open_px))
-        return self._slippage[1]
-
-    def _refuse_stop_out(self, tick: FeedTick, spread_px: int) -> None:
-        equity, margin = self.account.equity_minor(tick.bid_px, spread_px, tick.rate_e8), self.account.used_margin_minor
-        if 2 * equity < margin:
-            raise InvariantError(
-                "STOP_OUT_NOT_BUILT",
-                "Risk less per trade or begin with a larger balance: equity fell below half of the used margin.",
-                ts_ms=tick.ts_ms,
-                equity_minor=equity,
-                used_margin_minor=margin,
-            )
-
-    # -- what time brings
-
-    def _schedule(self, after_ms: int) -> None:
-        """Find the first swap and the first roll later than ``after_ms``."""
-        self._swap_ms = fills.first_swap_ms(self.account.spec.core, after_ms)
-        self._roll = bisect_right(self._rolls, after_ms, key=lambda roll: roll[0])
-        self._due_ms = min(self._swap_ms, self._roll_ms())
-
-    def _roll_ms(self) -> int:
-        return self._rolls[self._roll][0] if self._roll < len(self._rolls) else fills.NEVER_MS
-
-    def _charges(self, until_ms: int) -> Booking:
-        """Charge what falls due up to ``until_ms``, a swap before a roll, on the last tick before it (PARITY 46-47)."""
-        account, last, booked = self.account, self.last, NOTHING
-        if last is None:
-            raise InvariantError("NO_TICK_YET", "Report this: a position is open in a market that never quoted.")
-        core = account.spec.core
-        while self._due_ms <= until_ms:
-            now_ms, is_swap = self._due_ms, self._swap_ms == self._due_ms
-            for held in tuple(account.positions.values()):
-                side, volume = held.core.side, held.core.volume_cu
-                if is_swap:
-                    charge = fills.swap_minor(core, side, last.bid_px, volume, last.rate_e8, now_ms)
-                else:
-                    charge = fills.roll_minor(core, side, self._rolls[self._roll][1], volume, last.rate_e8)
-                booked += account.charge(held, charge, now_ms)
-            if is_swap:
-                self._swap_ms += core.swap_period_ms
-            else:
-                self._roll += 1
-            self._due_ms = min(self._swap_ms, self._roll_ms())
-        return booked
-
-    # -- requests
-
-    def request(self, intent: OrderIntent) -> Booking:
-        """Carry out ``intent`` at the last tick, or say why not: a refusal is an event, never an exception."""
-        last = self.last
-        if intent.symbol != self.account.spec.symbol:
-            return _refusal(intent, last, Refused("SYMBOL_NOT_FOUND", f"Symbol not found: {intent.symbol}"))
-        if last is None:
-            return _refusal(intent, last, Refused("MARKET_CLOSED", "There is no quote yet"))
-        if not is_open(last.ts_ms, self.account.spec.session):
-            return _refusal(intent, last, Refused("MARKET_CLOSED", "The market is closed"))
-        if intent.kind is IntentKind.ENTER:
-            return self._enter(intent, last)
-        held = self.account.positions.get(intent.position_id)
-        if held is None:
-            text = f"Position not found with id {intent.position_id}"
-            return _refusal(intent, last, Refused("POSITION_NOT_FOUND", text))
-        return self._amend(intent, held, last) if intent.kind is IntentKind.AMEND else self._close(intent, held, last)
-
-    def _strike(self, side: int, last: FeedTick) -> Strike:
-        """Return how a market order of ``side`` fills at the quotes of ``last`` (PARITY 19)."""
-        spread, slippage = last.ask_px - last.bid_px, self._slippage_px(last)
-        price = fills.market_px(side, last.bid_px, spread, slippage)
-        return Strike(last.ts_ms, price, last.rate_e8, spread, slippage)
-
-    def _enter(self, intent: OrderIntent, last: FeedTick) -> Booking:
-        refused = self._refuses_shape(intent)
-        if refused is None:
-            strike = self._strike(intent.side, last)
-            refused = self._refuses_margin(intent, strike)
-        if refused is not None:
-            return _refusal(intent, last, refused)
-        if self.rejects_next:
-            code, self.rejects_next = self.rejects_next, ""
-            return self.account.reject(intent, last.ts_ms, code)
-        booked = self.account.enter(intent, strike)
-        self._schedule(last.ts_ms)
-        return booked
-
-    def _refuses_shape(self, intent: OrderIntent) -> Refused | None:
-        step_px = self.account.spec.core.step_px
-        if intent.side not in {1, -1}:
-            return Refused("INVALID_REQUEST", "A market order buys or sells")
-        if not self._is_volume(intent.volume_cu):
-            return Refused("TRADING_BAD_VOLUME", f"Volume {intent.volume_cu} is outside minimum, maximum or step")
-        for leg, distance_px in (("stop loss", intent.sl_px), ("take profit", intent.tp_px)):
-            if distance_px <= 0 or distance_px % step_px != 0:
-                return Refused("INVALID_REQUEST", f"Relative {leg} has invalid precision: {distance_px}")
-        return None
-
-    def _refuses_margin(self, intent: OrderIntent, strike: Strike) -> Refused | None:
-        """Compare the margin at the fill price with what is free (PARITY 41)."""
-        account, rate = self.account, strike.rate_e8
-        margin = fills.margin_minor(account.spec.core, strike.price_px, intent.volume_cu, rate)
-        free = account.balance_minor
-        if account.positions and self.last is not None:
-            free = account.equity_minor(self.last.bid_px, strike.spread_px, rate) - account.used_margin_minor
-        if margin > free:
-            return Refused("NOT_ENOUGH_MONEY", f"Margin {margin} is more than the free {free}, in minor units")
-        return None
-
-    def _is_volume(self, volume_cu: int) -> bool:
-        core = self.account.spec.core
-        return core.volume_min_cu <= volume_cu <= core.volume_max_cu and volume_cu % core.volume_step_cu == 0
-
-    def _amend(self, intent: OrderIntent, held: Held, last: FeedTick) -> Booking:
-        side, step_px = held.core.side, self.account.spec.core.step_px
-        mark = fills.mark_px(side, last.bid_px, last.ask_px - last.bid_px)
-        levels = (intent.sl_px, intent.tp_px)
-        if min(levels) <= 0 or (mark - intent.sl_px) * side <= 0 or (intent.tp_px - mark) * side <= 0:
-            text = f"Stop {intent.sl_px} and target {intent.tp_px} must lie around the current price {mark}"
-            return _refusal(intent, last, Refused("TRADING_BAD_STOPS", text))
-        if any(level % step_px != 0 for level in levels):
-            return _refusal(intent, last, Refused("TRADING_BAD_PRICES", "A level has more digits than the symbol"))
-        return self.account.amend(held, intent, last.ts_ms)
-
-    def _close(self, intent: OrderIntent, held: Held, last: FeedTick) -> Booking:
-        rest_cu = held.core.volume_cu - intent.volume_cu
-        if rest_cu != 0 and not (self._is_volume(intent.volume_cu) and self._is_volume(rest_cu)):
-            text = f"Volume {intent.volume_cu} cannot be closed of {held.core.volume_cu}"
-            return _refusal(intent, last, Refused("TRADING_BAD_VOLUME", text))
-        strike = self._strike(-held.core.side, last)
-        return self.account.close(held, intent.volume_cu, intent.client_order_id, strike)
+_ENDS = {
+    OrderStatus.CANCELLED: Execution.CANCELLED,
+    OrderStatus.REJECTED: Execution.REJECTED,
+    OrderStatus.EXPIRED: Execution.EXPIRED,
+}
 
 
-def _refusal(intent: OrderIntent, last: FeedTick | None, refused: Refused) -> Booking:
-    ts_ms = intent.ts_ms if last is None else last.ts_ms
-    event = OrderEvent(
-        Execution.ERROR,
-        ts_ms,
-        error_code=refused.code,
-        error_text=refused.text,
-        request_id=intent.client_order_id,
+class Ask(NamedTuple):
+    """An order that was checked, and what it is about."""
+
+    order: NewOrder
+    target: Held | None = None  # the open position that it adds to or reduces, from ``target_of``
+    asked: str = ""  # the token of the request
+    closes: bool = False  # it may do nothing but reduce its target
+    is_stop_out: bool = False
+
+
+def accept(floor: Floor, account: Account, ask: Ask) -> Working:
+    """Accept an order: it has an id from now on, and so has the position that it may open."""
+    order, target = ask.order, ask.target
+    closing = target is not None and target.side != order.side
+    brackets = reported(order)
+    if target is not None and closing and brackets == NO_BRACKETS:  # in history it shows the position's levels
+        brackets = replace(NO_BRACKETS, sl_px=target.levels.sl_px, tp_px=target.levels.tp_px)
+    binding = Binding.OPENS if target is None else Binding.JOINS
+    if ask.closes or (closing and not account.is_netted):
+        binding = Binding.CLOSES
+    view = OrderView(
+        order_id=floor.order_id(),
+        account_id=account.account_id,
+        symbol_id=order.symbol_id,
+        kind=order.kind,
+        status=OrderStatus.ACCEPTED,
+        side=order.side,
+        volume_cu=order.volume_cu,
+        executed_cu=0,
+        position_id=floor.position_id() if target is None else target.position_id,
+        closing=closing,
+        time_in_force=order.time_in_force or usual_time_in_force(order.kind),
+        created_ms=floor.now_ms,
+        updated_ms=floor.now_ms,
+        client_order_id=order.client_order_id or f"server-{floor.counters.order}",
+        label=order.label,
+        comment=order.comment,
+        limit_px=order.limit_px,
+        stop_px=order.stop_px,
+        base_px=order.base_px,
+        slippage_points=order.slippage_points,
+        expires_ms=order.expires_ms,
+        brackets=brackets,
+        is_stop_out=ask.is_stop_out,
     )
-    return Booking((event,))
+    working = floor.work(Working(view, binding, asked=ask.asked))
+    knobs = floor.conduct.knobs
+    if knobs.stop_out_is_accepted or not ask.is_stop_out:
+        shell = shell_of(view) if knobs.shell_on_accept else None
+        tell(floor, Execution.ACCEPTED, working, shell if target is None else target.view())
+    if order.kind in AT_ONCE and order.time_in_force is not TimeInForce.MARKET_ON_OPEN:
+        return working
+    return floor.work(replace(working, asked=""))  # whatever becomes of it later, nobody waits for it
+
+
+def close_out(floor: Floor, account: Account, order: NewOrder, target: Held) -> None:
+    """Close a position for lack of margin: nobody asked for it, and nothing is waited for."""
+    execute(floor, accept(floor, account, Ask(order, target, closes=True, is_stop_out=True)))
+
+
+def target_of(account: Account, order: NewOrder) -> Held | None:
+    """Return the open position that an order adds to or reduces; None where it opens one."""
+    if account.is_netted:
+        return account.net_of(order.symbol_id)
+    held = None if order.position_id is None else account.positions.get(order.position_id)
+    return held if held is not None and held.volume_cu else None
+
+
+def tell(
+    floor: Floor,
+    execution: Execution,
+    working: Working,
+    position: PositionView | None,
+    deal: DealView | None = None,
+    refused: Refused | None = None,
+) -> None:
+    """Tell an event of an order."""
+    view = working.view
+    floor.told.append(
+        Report(
+            execution,
+            view.account_id,
+            floor.now_ms,
+            order=view,
+            position=position,
+            deal=deal,
+            error_code="" if refused is None else refused.code,
+            error_text="" if refused is None else refused.text,
+            asked=working.asked,
+            server_made=view.is_stop_out,
+        )
+    )
+
+
+def end(
+    floor: Floor,
+    working: Working,
+    status: OrderStatus,
+    deal: DealView | None = None,
+    refused: Refused | None = None,
+) -> None:
+    """End an order without another fill: what it had reserved or locked is free again."""
+    working = replace(working, view=floor.finish(working, working.ended(status, floor.now_ms)))
+    view = working.view
+    held = floor.accounts[view.account_id].positions.get(view.position_id)
+    if held is not None and held.closing_id == view.order_id:
+        held = floor.hold(replace(held, closing_id=0))
+    position = shell_of(view, PositionStatus.CLOSED) if held is None else held.view()
+    tell(floor, _ENDS[status], working, position, deal, refused)
+
+
+def reject(floor: Floor, working: Working, code: str, text: str = "") -> None:
+    """End an order by a refusal that comes after it was accepted (sheet 6.9)."""
+    end(floor, working, OrderStatus.REJECTED, refused=Refused(code, text))
+
+
+# -- execution
+
+
+def start(floor: Floor, working: Working, level_px: int | None = None) -> None:
+    """Let an order be executed: now, or when its delay has passed."""
+    working = replace(working, stage=Stage.EXECUTING, level_px=level_px)
+    delay_ms = floor.conduct.delays.fill_ms
+    if delay_ms == 0:
+        execute(floor, working)
+        return
+    floor.work(working)
+    if working.view.closing:
+        held = floor.accounts[working.view.account_id].positions[working.view.position_id]
+        floor.hold(replace(held, closing_id=working.order_id))
+    floor.plan(floor.now_ms + delay_ms, Work.EXECUTE, working.view.account_id, working.order_id)
+
+
+def execute_due(floor: Floor, working: Working) -> None:
+    """Execute an order whose delay has passed, if its market is still there."""
+    if floor.pits[working.view.symbol_id].is_open(floor.now_ms):
+        execute(floor, working)
+    else:
+        reject(floor, working, "MARKET_CLOSED", "The market closed before the order was executed")
+
+
+def execute(floor: Floor, working: Working) -> None:
+    """Fill an order at this instant, as far as price, liquidity and margin allow."""
+    view = working.view
+    account, pit = floor.accounts[view.account_id], floor.pits[view.symbol_id]
+    target = _target(account, view)
+    if target is None and working.binding is not Binding.OPENS:
+        if working.binding is Binding.CLOSES or not account.is_netted:
+            reject(floor, working, "POSITION_NOT_FOUND", f"Position not found with id {view.position_id}")
+            return
+        working = replace(working, view=replace(view, position_id=floor.position_id()))
+    elif target is not None and target.position_id != view.position_id:
+        working = replace(working, view=replace(view, position_id=target.position_id))
+    strike = _strike(floor, pit, working)
+    if strike is None:
+        _unfilled(floor, working, pit)
+        return
+    found_cu = _found(floor, working, target)
+    if found_cu == 0:
+        _unfilled(floor, working, pit)
+        return
+    short = refuses_margin(floor, account, (view.symbol_id, view.side), target, (found_cu, strike))
+    if short is not None:
+        reject(floor, working, short.code, short.text)
+        return
+    fill(floor, working, found_cu, strike)
+
+
+def _target(account: Account, view: OrderView) -> Held | None:
+    if account.is_netted:
+        return account.net_of(view.symbol_id)
+    held = account.positions.get(view.position_id)
+    return held if held is not None and held.volume_cu else None
+
+
+def market_strike(floor: Floor, pit: Pit, side: int) -> Strike:
+    """Return how a market order of ``side`` fills at the last quotes."""
+    tick = floor.last(pit.listing.symbol_id)
+    spread_px, slippage_px = tick.ask_px - tick.bid_px, pit.slippage_px(tick)
+    price_px = fills.market_px(side, tick.bid_px, spread_px, slippage_px)
+    return Strike(price_px, floor.rates(pit), spread_px, slippage_px)
+
+
+def _strike(floor: Floor, pit: Pit, working: Working) -> Strike | None:
+    """Return the fill that the market offers an order; None where that is worse than its price allows."""
+    view, step_px = working.view, pit.listing.spec.core.step_px
+    strike = market_strike(floor, pit, view.side)
+    level_px = working.level_px
+    if working.rests_at_limit and level_px is not None:
+        limit_px = working.limit_px(step_px)
+        tick = floor.last(view.symbol_id)
+        quote_px = tick.ask_px if view.side > 0 else tick.bid_px
+        if limit_px is None or (quote_px - limit_px) * view.side > 0:
+            return None  # it left the limit again before the order was executed
+        return strike._replace(price_px=level_px, slippage_px=0)
+    if level_px is not None and floor.conduct.delays.fill_ms == 0:
+        strike = strike._replace(price_px=level_px + view.side * strike.slippage_px)
+    worst_px = working.limit_px(step_px)
+    if view.kind is OrderKind.MARKET_RANGE and view.base_px is not None:
+        worst_px = view.base_px + view.side * (view.slippage_points or 0) * step_px
+    if worst_px is not None and (strike.price_px - worst_px) * view.side > 0:
+        return None
+    return strike
+
+
+def _found(floor: Floor, working: Working, target: Held | None) -> int:
+    """Return the volume that an order finds."""
+    left_cu, knobs, view = working.left_cu, floor.conduct.knobs, working.view
+    found_cu = left_cu if knobs.liquidity_cu is None else min(left_cu, knobs.liquidity_cu)
+    if view.time_in_force is TimeInForce.FILL_OR_KILL and found_cu < left_cu:
+        return 0
+    return min(found_cu, target.volume_cu) if target is not None and working.binding is Binding.CLOSES else found_cu
+
+
+def _unfilled(floor: Floor, working: Working, pit: Pit) -> None:
+    """Let an order that was not filled rest again, or end."""
+    view = working.view
+    if rests(floor, view):
+        reached = working.is_reached or view.kind is OrderKind.STOP_LIMIT
+        floor.work(replace(working, stage=Stage.RESTING, level_px=None, is_reached=reached, is_touched=False))
+        return
+    deal = missed(floor, view, working.left_cu, view.created_ms) if pit.last is not None else None
+    if floor.conduct.knobs.unfilled_is_rejected and view.executed_cu == 0:
+        end(floor, working, OrderStatus.REJECTED, deal, Refused("TIMEOUT_ERROR", "Nobody took the other side"))
+    else:
+        end(floor, working, OrderStatus.CANCELLED, deal)
+
+
+def rests(floor: Floor, view: OrderView) -> bool:
+    """Return whether what is not filled of an order waits for another chance."""
+    if view.kind not in {OrderKind.LIMIT, OrderKind.STOP_LIMIT}:
+        return False
+    if view.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL:
+        return floor.conduct.knobs.ioc_limit_rests
+    return view.time_in_force is not TimeInForce.FILL_OR_KILL
+
+
+def refuses_margin(
+    floor: Floor, account: Account, stake: tuple[int, int], target: Held | None, fill: tuple[int, Strike]
+) -> Refused | None:
+    """Compare the margin of ``(symbol, side)`` at ``(volume, strike)`` with what is free (PARITY 41).
+
+    What only reduces ``target`` needs none.
+    """
+    (volume_cu, strike), (symbol_id, side) = fill, stake
+    gone = None
+    if target is not None and target.side != side:
+        if volume_cu <= target.volume_cu or not account.is_netted:
+            return None
+        gone, volume_cu = target, volume_cu - target.volume_cu  # a flip needs what is left of it
+    needed = margin_minor(floor, account, symbol_id, (side, volume_cu), (strike.price_px, strike.rates))
+    used = used_with(account, [Leg(0, symbol_id, side, volume_cu, needed)], gone)
+    equity = floor.equity_minor(account)
+    if used <= equity:
+        return None
+    free = equity - account.used_margin_minor
+    return Refused("NOT_ENOUGH_MONEY", f"Margin {needed} is more than the free {free}, in minor units")
+
+
+# -- fills
+
+
+def fill(floor: Floor, working: Working, found_cu: int, strike: Strike) -> None:
+    """Fill ``found_cu`` of an order, slice by slice, each told; then what is left of it, then the protective orders."""
+    slice_cu = floor.conduct.knobs.slice_cu or found_cu
+    is_first = working.view.executed_cu == 0
+    touched: dict[int, None] = {}
+    while found_cu > 0:
+        part_cu = min(found_cu, slice_cu)
+        working = _deal(floor, working, part_cu, strike, touched)
+        found_cu -= part_cu
+    if working.left_cu > 0:
+        _keep_rest(floor, working)
+    account = floor.accounts[working.view.account_id]
+    for position_id in touched:
+        held = account.positions.get(position_id)
+        if held is not None:
+            protection.await_order(floor, _wanting(held, working.view, strike) if is_first else held)
+
+
+def _keep_rest(floor: Floor, working: Working) -> None:
+    if rests(floor, working.view):
+        floor.work(replace(working, stage=Stage.RESTING, level_px=None))
+    else:
+        end(floor, working, OrderStatus.CANCELLED)
+
+
+def _deal(floor: Floor, working: Working, volume_cu: int, strike: Strike, touched: dict[int, None]) -> Working:
+    """Make one deal of an order and tell it; a netted order that turns its position over makes two."""
+    view = working.view
+    held = _target(floor.accounts[view.account_id], view)
+    may_flip = held is not None and held.side != view.side and working.binding is not Binding.CLOSES
+    flips = may_flip and held is not None and volume_cu > held.volume_cu
+    part_cu = held.volume_cu if held is not None and flips else volume_cu
+    part = Slice(view, working.left_cu, part_cu, strike, view.created_ms)
+    if held is None:
+        held, deal = opened(floor, part)
+    elif held.side == view.side:
+        held, deal = raised(floor, held, part)
+    else:
+        held, deal = reduced(floor, held, part)
+    working = working.filled(part_cu, strike.price_px, floor.now_ms)
+    is_done = working.left_cu == 0
+    working = replace(working, view=floor.finish(working, working.view)) if is_done else floor.work(working)
+    touched[held.position_id] = None
+    said = Execution.FILLED if is_done or floor.conduct.knobs.slices_say_filled else Execution.PARTIAL_FILL
+    tell(floor, said, working, _after(floor, held, working), deal)
+    if not flips:
+        return working
+    if not floor.conduct.knobs.flip_keeps_position:
+        working = replace(working, view=replace(working.view, position_id=floor.position_id()))
+    return _deal(floor, working, volume_cu - part_cu, strike, touched)
+
+
+def _after(floor: Floor, held: Held, working: Working) -> PositionView:
+    """Return a position after a deal. One that is closed shows its levels until its protective order is gone (6.5)."""
+    if held.volume_cu:
+        if held.closing_id == working.order_id and working.left_cu == 0:
+            held = floor.hold(replace(held, closing_id=0))
+        return held.view()
+    if held.protection_id:
+        floor.hold(replace(held, closing_id=0, coming=None))
+        return held.view(PositionStatus.CREATED)
+    floor.unplan(Work.PROTECT, held.position_id)
+    floor.release(held)
+    closed = held.closed_view(floor.now_ms)
+    return replace(closed, status=floor.conduct.knobs.bare_close_status)
+
+
+def _wanting(held: Held, order: OrderView, strike: Strike) -> Held:
+    """Return the position with the levels that an order brought to it, to be placed."""
+    asked = order.brackets
+    if order.closing:  # what it shows are the levels of the position that it closed
+        asked = replace(asked, sl_px=None, tp_px=None)
+    coming = protection.levels_of(asked, held.side, strike.price_px)
+    if held.volume_cu == 0 or held.side != order.side or coming.is_bare:
+        return held
+    return replace(held, coming=coming)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from palmbot.calendar import Session, open_spans
 from palmbot.errors import InvariantError
 from palmbot.ports import Clock
+from palmbot.units import DAY_MS
 
 IDLE_MAX_S = 30.0
+AHEAD_MAX_MS = 7 * DAY_MS  # further than a tick ever is
 LAG_MAX_MS = 1_000  # what was lost beyond this, to a sleep of the machine say, is not caught up
 
 
@@ -80,19 +82,61 @@ class Pace:
         self._clock = clock
         self._speed = speed
         self._session = session
-        self._last_ms: int | None = None
+        self._last_ms: int | None = None  # market time that was reached
         self._anchor_ms = 0.0  # machine time at which ``_open_ms`` was 0
-        self._open_ms = 0  # open market time since then
+        self._open_ms = 0  # open market time up to ``_last_ms`` since then
+        self._sleeping: asyncio.Future[None] | None = None
+        self._is_woken = False
 
-    async def until(self, ts_ms: int) -> None:
-        """Wait until it is time for the tick at ``ts_ms``; always lets others run."""
+    async def until(self, ts_ms: int) -> bool:
+        """Wait until it is time for ``ts_ms``, or until ``wake``; always lets others run. Return whether it is time."""
         now_ms = self._clock.monotonic_ms()
+        open_ms = self._open_ms
         if self._last_ms is None:
             self._anchor_ms = now_ms
         else:
-            self._open_ms += sum(end - start for start, end in open_spans(self._last_ms, ts_ms, self._session))
-        self._last_ms = ts_ms
-        wait_ms = self._anchor_ms + self._open_ms / self._speed - now_ms
+            open_ms += sum(end - start for start, end in open_spans(self._last_ms, ts_ms, self._session))
+        wait_ms = self._anchor_ms + open_ms / self._speed - now_ms
         if wait_ms < -LAG_MAX_MS:
             self._anchor_ms -= wait_ms
-        await self._clock.sleep(max(wait_ms, 0.0) / 1_000)
+        if not await self._slept(max(wait_ms, 0.0) / 1_000):
+            return False
+        self._last_ms, self._open_ms = ts_ms, open_ms
+        return True
+
+    def wake(self) -> None:
+        """End the wait: something may be due before what is waited for."""
+        if self._sleeping is not None and not self._sleeping.done():
+            self._is_woken = True
+            self._sleeping.cancel()
+
+    def now_ms(self) -> int | None:
+        """Return the market time of this moment, a little more or less; None before the first wait."""
+        if self._last_ms is None:
+            return None
+        passed_ms = (self._clock.monotonic_ms() - self._anchor_ms) * self._speed - self._open_ms
+        if passed_ms <= 0:
+            return self._last_ms
+        at_ms = self._last_ms
+        for start_ms, end_ms in open_spans(self._last_ms, self._last_ms + AHEAD_MAX_MS, self._session):
+            at_ms = min(start_ms + int(passed_ms), end_ms)
+            passed_ms -= end_ms - start_ms
+            if passed_ms <= 0:
+                break
+        return at_ms
+
+    async def _slept(self, seconds: float) -> bool:
+        """Sleep; return False where it was woken."""
+        self._is_woken = False
+        self._sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await self._sleeping
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._is_woken or (task is not None and task.cancelling() > 0):
+                self._sleeping.cancel()
+                raise
+            return False
+        finally:
+            self._sleeping = None
+        return True

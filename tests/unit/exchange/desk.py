@@ -14,9 +14,12 @@ import numpy as np
 from palmbot.calendar import Session
 from palmbot.core.types import BarArrays, Instrument, RollArrays
 from palmbot.exchange.books import Books
-from palmbot.exchange.broker import Broker
+from palmbot.exchange.broker import ACCOUNT_ID, Broker
+from palmbot.exchange.catalogue import catalogue_of
+from palmbot.exchange.conduct import LOCK_STEP
 from palmbot.exchange.feed import Feed, FeedTick, FileFeed
 from palmbot.exchange.market_arrays import synthetic_bars
+from palmbot.exchange.opening import Opening, opened, plain_account
 from palmbot.exchange.pacer import LockStep
 from palmbot.instruments import PALM_OIL, InstrumentSpec
 from palmbot.model import BrokerEvent, IntentKind, LinkEvent, OrderEvent, OrderIntent, Quote
@@ -36,6 +39,12 @@ def spec(*, always_open: bool = False, **core: int) -> InstrumentSpec:
     """The built-in palm oil with other terms: spread 2, slippage 0.5, one lot of 2,500 cu, 25 MYR a lot and side."""
     changed = replace(PALM_OIL, core=Instrument(**core))
     return replace(changed, session=Session()) if always_open else changed
+
+
+def opening(of: InstrumentSpec, balance_minor: int = BALANCE) -> Opening:
+    """How an exchange of one account begins, in which nothing takes time."""
+    catalogue = catalogue_of(of)
+    return Opening(catalogue, (plain_account(ACCOUNT_ID, catalogue, balance_minor),), LOCK_STEP)
 
 
 def tick(ts_ms: int, bid: float, *, jump: bool = False, spread: int = SPREAD, rate_e8: int = RATE_ONE_E8) -> FeedTick:
@@ -116,7 +125,8 @@ class Desk:
         self.books = books
         self.inbox = QueueInbox() if inbox is None else inbox
         self.pacer = LockStep() if pacer is None else pacer
-        self.broker = Broker(books.account(of or spec(always_open=True), BALANCE), feed, books, self.inbox, self.pacer)
+        self.opening = opening(of or spec(always_open=True))
+        self.broker = Broker(opened(self.opening, feed, books, self.pacer), self.inbox)
 
     async def bot(self, react: Reaction) -> None:
         """Serve the inbox; report idle when it is empty. Ends with the feed."""

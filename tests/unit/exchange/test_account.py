@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.exchange.desk import BALANCE, OPEN, SYMBOL, amend, enter, facts, spec
+from tests.unit.exchange.desk import BALANCE, OPEN, SYMBOL, amend, enter, facts, spec, tick
+from tests.unit.exchange.single import ACCOUNT_ID, Booking, Deal, Single, Strike
 
-from palmbot.core.types import CommissionKind, Instrument, Position
+from palmbot.core.types import CommissionKind, Instrument
 from palmbot.errors import InvariantError
-from palmbot.exchange.account import Account, Booking, Counters, Deal, Held, Strike
+from palmbot.exchange.catalogue import TRADED_ID, catalogue_of
+from palmbot.exchange.changes import Counters, Kept
+from palmbot.exchange.held import Held, Levels
+from palmbot.exchange.opening import plain_account
+from palmbot.exchange.values import AmendPosition, CancelOrder, Refused
 from palmbot.instruments import PALM_OIL
 from palmbot.model import AccountSnapshot, BrokerOrder, BrokerPosition, Close, Execution, Fill, OrderEvent, OrderKind
 from palmbot.units import MINUTE_MS, PX, RATE_ONE_E8
@@ -42,7 +47,7 @@ def strike(price_px: int = ENTRY, ts_ms: int = OPEN, rate_e8: int = RATE_ONE_E8)
     return Strike(ts_ms, price_px, rate_e8, 2 * PX, PX // 2)
 
 
-def opened(account: Account, side: int = 1, rate_e8: int = RATE_ONE_E8) -> Held:
+def opened(account: Single, side: int = 1, rate_e8: int = RATE_ONE_E8) -> Held:
     account.enter(enter(side), strike(rate_e8=rate_e8))
     return account.positions[account.counters.position]
 
@@ -83,7 +88,7 @@ NO_POSITION = position(
 def test_the_recorded_trades_come_out_to_the_cent(
     core: Instrument, volume_cu: int, entry_px: int, exit_px: int, money: tuple[int, ...]
 ) -> None:
-    account = Account(replace(PALM_OIL, core=core), BALANCE)
+    account = Single(replace(PALM_OIL, core=core), BALANCE)
     opening = account.enter(enter(volume_cu=volume_cu), strike(entry_px)).deals[0].fill
     closing = account.hit(account.positions[1], strike(exit_px)).deals[0].fill
     close = closing.close
@@ -94,14 +99,14 @@ def test_the_recorded_trades_come_out_to_the_cent(
 
 
 def test_the_recorded_margin_comes_out_to_the_cent() -> None:
-    account = Account(replace(PALM_OIL, core=EURUSD), BALANCE)
+    account = Single(replace(PALM_OIL, core=EURUSD), BALANCE)
     account.enter(enter(volume_cu=100_000), strike(111_984))
     assert account.used_margin_minor == 1_120
     assert account.snapshot().positions[0].commission_minor == -3
 
 
 def test_a_market_order_is_accepted_filled_bare_and_then_protected() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     fill = Fill(1, 1, 1, 1, 2_500, ENTRY, OPEN, -2_500, None)
     bare = position(sl_px=None, tp_px=None)
     assert account.enter(enter(), strike()) == Booking(
@@ -116,13 +121,13 @@ def test_a_market_order_is_accepted_filled_bare_and_then_protected() -> None:
 
 
 def test_a_short_is_protected_the_other_way_round() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     order = account.enter(enter(-1), strike()).events[2].order
     assert facts(order, "side", "sl_px", "tp_px") == (1, 4_050 * PX, 3_920 * PX)
 
 
 def test_a_stop_hit_is_one_event_of_the_server_with_both_levels_still_on_the_order() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     held = opened(account)
     # 25 units lose 50.5 points: 1,262.50 MYR, and 25 MYR a side
     close = Close(ENTRY, -126_250, 0, -5_000, 0, 2_500, BALANCE - 131_250, RATE_ONE_E8)
@@ -134,7 +139,7 @@ def test_a_stop_hit_is_one_event_of_the_server_with_both_levels_still_on_the_ord
 
 
 def test_a_close_by_request_shows_the_level_until_the_protective_order_is_cancelled() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     held = opened(account)
     booked = account.close(held, 2_500, "out", strike(4_010 * PX, LATER))
     order = market_order(order_id=3, client_order_id="out", side=-1, closing=True, updated_ms=LATER)
@@ -150,7 +155,7 @@ def test_a_close_by_request_shows_the_level_until_the_protective_order_is_cancel
 
 
 def test_a_partial_close_replaces_the_protective_order_by_a_smaller_one() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     account.charge(opened(account), -1_001, OPEN)
     booked = account.close(account.positions[1], 1_000, "out", strike(4_010 * PX, LATER))
     order = market_order(order_id=3, client_order_id="out", side=-1, volume_cu=1_000, closing=True, updated_ms=LATER)
@@ -168,9 +173,9 @@ def test_a_partial_close_replaces_the_protective_order_by_a_smaller_one() -> Non
 
 @pytest.mark.parametrize("parts", [(2_500,), (1_000, 1_500), (25, 775, 1_700)])
 def test_however_a_position_is_closed_in_parts_all_opening_charges_are_booked_once(parts: tuple[int, ...]) -> None:
-    account = Account(spec(commission_rate=0, commission_min_minor=0, swap_long=0), BALANCE)
+    account = Single(spec(commission_rate=0, commission_min_minor=0, swap_long=0), BALANCE)
     held = opened(account)
-    account.positions[1] = replace(held, core=held.core._replace(commission_minor=-1_003, swap_minor=777))
+    account.venue._floor.hold(replace(held, commission_minor=-1_003, swap_minor=777))
     closes = [account.close(account.positions[1], part, "out", strike()).deals[0].fill.close for part in parts]
     assert sum(close.swap_minor for close in closes if close is not None) == 777
     assert sum(close.commission_minor for close in closes if close is not None) == -1_003
@@ -178,14 +183,14 @@ def test_however_a_position_is_closed_in_parts_all_opening_charges_are_booked_on
 
 
 def test_more_than_the_position_cannot_be_booked() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     held = opened(account)
     with pytest.raises(InvariantError, match="CLOSED_TOO_MUCH"):
         account.close(held, 2_525, "out", strike())
 
 
 def test_an_amend_is_one_event_with_both_new_levels() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     booked = account.amend(opened(account), amend(1, 3_960, 4_090), LATER)
     levels = {"sl_px": 3_960 * PX, "tp_px": 4_090 * PX}
     order, moved = protection(updated_ms=LATER, **levels), position(**levels)
@@ -194,7 +199,7 @@ def test_an_amend_is_one_event_with_both_new_levels() -> None:
 
 
 def test_a_swap_accrues_in_the_position_and_a_charge_of_nothing_is_not_told() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     held = opened(account)
     assert account.charge(held, 0, LATER) == Booking()
     account.charge(held, -30, LATER)
@@ -207,7 +212,7 @@ def test_a_swap_accrues_in_the_position_and_a_charge_of_nothing_is_not_told() ->
 
 
 def test_a_rejection_may_follow_an_acceptance_and_opens_nothing() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     first, second = account.reject(enter(), OPEN, "TRADING_DISABLED").events
     assert first == OrderEvent(Execution.ACCEPTED, OPEN, market_order(), NO_POSITION, request_id="in")
     rejected = Execution.REJECTED
@@ -218,7 +223,7 @@ def test_a_rejection_may_follow_an_acceptance_and_opens_nothing() -> None:
 
 
 def test_money_is_converted_at_the_rate_of_its_own_deal_and_the_fee_is_charged_on_it() -> None:
-    account = Account(spec(conversion_fee_bp=100), BALANCE)
+    account = Single(spec(conversion_fee_bp=100), BALANCE)
     held = opened(account, rate_e8=25_000_000)
     booked = account.hit(held, strike(4_100 * PX, LATER, 20_000_000))
     close = booked.deals[0].fill.close
@@ -230,24 +235,25 @@ def test_money_is_converted_at_the_rate_of_its_own_deal_and_the_fee_is_charged_o
 def test_the_spread_is_paid_entering_long_or_leaving_short_and_slippage_on_both_sides(
     side: int, spread_minor: int
 ) -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     held = opened(account, side)
     deal = account.hit(held, Strike(LATER, ENTRY, RATE_ONE_E8, 3 * PX, PX // 4)).deals[0]
     assert (deal.spread_minor, deal.slippage_minor) == (spread_minor, -1_875)
 
 
 def test_equity_is_the_balance_with_what_every_position_would_bring_at_the_mark() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     opened(account)
     opened(account, -1)
     account.charge(account.positions[1], -40, LATER)
     # long marked at 4,010, short at 4,012: +25,000 and -30,000, opening commissions and the swap
-    assert account.equity_minor(4_010 * PX, 2 * PX, RATE_ONE_E8) == BALANCE + 25_000 - 30_000 - 5_000 - 40
+    account.tick(tick(LATER, 4_010))
+    assert account.venue.equity_minor(ACCOUNT_ID) == BALANCE + 25_000 - 30_000 - 5_000 - 40
     assert account.used_margin_minor == 1_000_000
 
 
 def test_the_side_of_an_account_is_that_of_its_net_volume() -> None:
-    account = Account(spec(), BALANCE)
+    account = Single(spec(), BALANCE)
     assert account.side == 0
     opened(account, -1)
     assert account.side == -1
@@ -258,8 +264,11 @@ def test_the_side_of_an_account_is_that_of_its_net_volume() -> None:
 
 
 def test_an_account_goes_on_from_what_was_held_and_from_the_ids_that_were_given() -> None:
-    core = Position(side=1, volume_cu=25, entry_px=ENTRY, sl_px=1, tp_px=ENTRY * 2, entry_ms=OPEN)
-    account = Account(spec(), BALANCE, (Held(7, 30, "old", core, 5_000, 0, 0, OPEN),), Counters(31, 7, 12))
+    catalogue = catalogue_of(spec())
+    levels = Levels(1, ENTRY * 2)
+    held = Held(7, ACCOUNT_ID, TRADED_ID, 1, 25, 25 * ENTRY, OPEN, OPEN, "old", levels=levels, protection_id=30)
+    kept = Kept((plain_account(ACCOUNT_ID, catalogue, BALANCE),), (held,), counters=Counters(31, 7, 12))
+    account = Single(spec(), BALANCE, kept=kept)
     assert account.snapshot().orders[0].order_id == 30
     opening, protected = account.enter(enter(), strike()).events[1:]
     assert facts(opening.fill, "deal_id", "order_id", "position_id") == (13, 32, 8)
@@ -269,9 +278,9 @@ def test_an_account_goes_on_from_what_was_held_and_from_the_ids_that_were_given(
 
 
 def test_only_a_plain_refusal_changes_nothing() -> None:
-    refusal = Booking((OrderEvent(Execution.ERROR, OPEN, error_code="MARKET_CLOSED", request_id="in"),))
-    account = Account(spec(), BALANCE)
-    booked = account.enter(enter(), strike())
-    assert not refusal.changes_account
-    assert booked.changes_account
-    assert (refusal + booked).events == refusal.events + booked.events
+    account = Single(spec(), BALANCE)
+    assert isinstance(account.venue.request(ACCOUNT_ID, CancelOrder(9)), Refused)
+    assert account.venue.changes.is_empty
+    account.enter(enter(), strike())
+    account.venue.request(ACCOUNT_ID, AmendPosition(1, 3_960 * PX))
+    assert not account.venue.changes.is_empty

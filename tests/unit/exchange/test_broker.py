@@ -32,8 +32,10 @@ from tests.unit.exchange.desk import (
 from palmbot.calendar import bucket_end
 from palmbot.errors import HaltError, RejectedError
 from palmbot.exchange.books import Books
+from palmbot.exchange.catalogue import TRADED_ID
 from palmbot.exchange.feed import FileFeed, GeneratedFeed
 from palmbot.exchange.market_arrays import history
+from palmbot.exchange.translation import bot_fill, bot_position
 from palmbot.instruments import PALM_OIL
 from palmbot.model import (
     BrokerEvent,
@@ -64,7 +66,7 @@ async def test_an_unknown_symbol_has_no_quotes_and_its_orders_are_refused_by_an_
             await at.broker.history("RUBBER", HOUR_MS, 1)
         await at.broker.submit(enter())
         (refusal,) = at.inbox.orders
-        assert facts(refusal, "execution", "error_code", "request_id") == (Execution.ERROR, "MARKET_CLOSED", "in")
+        assert facts(refusal, "execution", "error_code", "request_id") == (Execution.ERROR, "NO_QUOTES", "in")
 
 
 async def test_history_is_the_newest_of_the_closed_bars_before_the_start() -> None:
@@ -180,8 +182,8 @@ class WatchfulInbox(QueueInbox):
     def put(self, event: BrokerEvent) -> None:
         if isinstance(event, OrderEvent) and event.fill is not None:
             assert not self.books._database.in_transaction
-            assert event.fill in self.books.deals(event.fill.position_id)
-            stored = self.books.last_tick()
+            assert event.fill in map(bot_fill, self.books.history.deals_of_position(1, event.fill.position_id))
+            stored = self.books.tick(TRADED_ID)
             assert stored is not None
             assert stored.ts_ms == event.fill.ts_ms
         super().put(event)
@@ -203,7 +205,8 @@ async def test_a_swap_is_committed_before_it_is_told() -> None:
         def put(self, event: BrokerEvent) -> None:
             super().put(event)
             if isinstance(event, OrderEvent) and event.execution is Execution.SWAP:
-                assert books.account(traded, 0).snapshot().positions == (event.position,)
+                (held,) = books.kept(at.opening.catalogue, ()).positions
+                assert bot_position(held.view(), SYMBOL) == event.position
 
     with closing(Books(":memory:")) as books:
         at = Desk(FileFeed(traded.core, night, NO_ROLLS), books, traded, inbox=Stored())

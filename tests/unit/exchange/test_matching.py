@@ -7,11 +7,9 @@ from itertools import pairwise
 
 import pytest
 from tests.unit.exchange.desk import BALANCE, MONDAY, OPEN, amend, enter, facts, leave, spec, tick
+from tests.unit.exchange.single import Booking, Single
 
 from palmbot.core.types import CostKind
-from palmbot.errors import InvariantError
-from palmbot.exchange.account import Account, Booking
-from palmbot.exchange.matching import Matching
 from palmbot.model import Execution, Fill, OrderIntent
 from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS, PX, SECOND_MS
 
@@ -20,14 +18,14 @@ WEEK = 7 * DAY_MS
 LOT = 2_500
 
 
-def desk(*rolls: tuple[int, int], **core: int) -> Matching:
+def desk(*rolls: tuple[int, int], **core: int) -> Single:
     """A market that is always open and quoted 4000 once, at the session's opening."""
-    matching = Matching(Account(spec(always_open=True, **core), BALANCE), rolls)
+    matching = Single(spec(always_open=True, **core), BALANCE, rolls)
     matching.tick(tick(OPEN, 4_000))
     return matching
 
 
-def entered(side: int = 1, **core: int) -> Matching:
+def entered(side: int = 1, **core: int) -> Single:
     """The desk with one position of one lot, filled at 4002.5 long or 3999.5 short, stop 50 and target 80 away."""
     matching = desk(**core)
     assert [event.execution for event in matching.request(enter(side)).events] == [2, 3, 2]
@@ -99,7 +97,7 @@ def test_a_touched_protective_order_fills_once_and_where_the_rules_say(
     (event,) = booked.events
     assert facts(event, "execution", "server_made", "request_id") == (Execution.FILLED, True, "")
     assert facts(fill_of(booked), "price_px", "ts_ms", "side") == (round(price * PX), after(15), -side)
-    assert matching.account.positions == {}
+    assert matching.positions == {}
     assert matching.tick(tick(after(30), bid)).events == ()
 
 
@@ -122,8 +120,8 @@ def test_protective_orders_of_one_tick_fill_by_position_id_each_complete() -> No
     first, second = (event.fill.close for event in booked.events if event.fill is not None)
     assert first is not None
     assert second is not None
-    assert first.balance_minor != second.balance_minor == matching.account.balance_minor
-    assert list(matching.account.positions) == [3]
+    assert first.balance_minor != second.balance_minor == matching.balance_minor
+    assert list(matching.positions) == [3]
 
 
 def test_a_stop_hit_in_the_same_tick_as_a_profit_on_paper_costs_slippage_and_a_target_does_not() -> None:
@@ -156,17 +154,21 @@ def test_a_stop_hit_in_the_same_tick_as_a_profit_on_paper_costs_slippage_and_a_t
 )
 def test_an_entry_is_refused_by_an_event_and_changes_nothing(change: dict[str, int], code: str) -> None:
     matching = desk()
-    before = matching.account.snapshot()
+    before = matching.snapshot()
     assert refusal(matching.request(replace(enter(), **change))) == code  # type: ignore[arg-type]  # any field
-    assert matching.account.snapshot() == before
-    assert matching.account.counters.order == 0
+    assert matching.snapshot() == before
+    assert matching.counters.order == 0
 
 
-@pytest.mark.parametrize("request_", [enter(), amend(1, 1, 2, "in"), leave(1, name="in")])
-def test_nothing_can_be_asked_before_the_first_tick_or_outside_the_session(request_: OrderIntent) -> None:
-    matching = Matching(Account(spec(), BALANCE))
-    assert refusal(matching.request(request_)) == "MARKET_CLOSED"
+def test_nothing_can_be_asked_before_the_first_tick() -> None:
+    assert refusal(Single(spec(), BALANCE).request(enter())) == "NO_QUOTES"
+
+
+@pytest.mark.parametrize("request_", [enter(), amend(1, 3_960, 4_090, "in"), leave(1, name="in")])
+def test_nothing_can_be_asked_outside_the_session(request_: OrderIntent) -> None:
+    matching = Single(spec(), BALANCE)
     matching.tick(tick(CLOSED - 1, 4_000))
+    assert len(matching.request(enter()).events) == 3
     if request_.kind == "enter":
         assert len(matching.request(request_).events) == 3
     matching.tick(tick(CLOSED, 4_000))
@@ -176,7 +178,7 @@ def test_nothing_can_be_asked_before_the_first_tick_or_outside_the_session(reque
 def test_the_margin_at_the_fill_price_may_take_all_that_is_free_and_not_a_cent_more() -> None:
     # one lot at 4002.5 with leverage 20 holds 5,003.13 MYR
     for balance, executions in ((500_313, [2, 3, 2]), (500_312, [0])):
-        matching = Matching(Account(spec(always_open=True), balance))
+        matching = Single(spec(always_open=True), balance)
         matching.tick(tick(OPEN, 4_000))
         assert [event.execution for event in matching.request(enter()).events] == executions
 
@@ -184,7 +186,7 @@ def test_the_margin_at_the_fill_price_may_take_all_that_is_free_and_not_a_cent_m
 def test_free_margin_is_equity_without_the_margin_in_use() -> None:
     # a second lot needs 5,003.13; one lot in use holds as much, and floats at -2.5 points and its commission: -87.50
     for balance, executions in ((500_313 * 2 + 8_750, [2, 3, 2]), (500_313 * 2 + 8_749, [0])):
-        matching = Matching(Account(spec(always_open=True), balance))
+        matching = Single(spec(always_open=True), balance)
         matching.tick(tick(OPEN, 4_000))
         matching.request(enter())
         assert [event.execution for event in matching.request(enter()).events] == executions
@@ -207,9 +209,9 @@ def test_free_margin_is_equity_without_the_margin_in_use() -> None:
 )
 def test_an_amend_with_one_bad_leg_changes_neither(side: int, sl: float, tp: float, code: str) -> None:
     matching = entered(side)
-    before = matching.account.snapshot()
+    before = matching.snapshot()
     assert refusal(matching.request(amend(1, sl, tp)), "move") == code
-    assert matching.account.snapshot() == before
+    assert matching.snapshot() == before
 
 
 @pytest.mark.parametrize(("side", "sl", "tp"), [(1, 3_999.999, 4_000.001), (-1, 4_002.001, 4_001.999)])
@@ -217,7 +219,7 @@ def test_an_amend_may_come_as_near_as_one_step_to_the_price(side: int, sl: float
     matching = entered(side)
     (event,) = matching.request(amend(1, sl, tp)).events
     assert facts(event, "execution", "request_id", "server_made") == (Execution.REPLACED, "move", False)
-    assert facts(matching.account.positions[1].core, "sl_px", "tp_px") == (round(sl * PX), round(tp * PX))
+    assert facts(matching.positions[1].levels, "sl_px", "tp_px") == (round(sl * PX), round(tp * PX))
 
 
 def test_a_moved_stop_is_the_one_that_is_hit() -> None:
@@ -238,20 +240,20 @@ def test_what_is_not_open_cannot_be_amended_or_closed() -> None:
 def test_a_position_is_not_closed_by_an_impossible_part_or_down_to_an_impossible_rest(volume_cu: int) -> None:
     matching = entered()
     assert refusal(matching.request(leave(1, volume_cu)), "out") == "TRADING_BAD_VOLUME"
-    assert matching.account.positions[1].core.volume_cu == LOT
+    assert matching.positions[1].volume_cu == LOT
 
 
 def test_a_part_of_a_position_can_be_closed_and_the_rest_stays_protected() -> None:
     matching = entered()
     booked = matching.request(leave(1, 2_475))
     assert [event.execution for event in booked.events] == [2, 3, 4]
-    assert matching.account.snapshot().orders[0].volume_cu == 25
+    assert matching.snapshot().orders[0].volume_cu == 25
     assert fill_of(matching.tick(tick(after(15), 3_940))).volume_cu == 25
 
 
 def test_the_fault_knob_rejects_the_next_good_order_and_only_that() -> None:
     matching = desk()
-    matching.rejects_next = "TRADING_DISABLED"
+    matching.venue.reject_next("TRADING_DISABLED")
     assert refusal(matching.request(replace(enter(), volume_cu=1))) == "TRADING_BAD_VOLUME"
     booked = matching.request(enter())
     assert [event.execution for event in booked.events] == [Execution.ACCEPTED, Execution.REJECTED]
@@ -311,8 +313,8 @@ def test_a_roll_is_charged_to_what_was_open_before_it_so_that_the_jump_is_nobody
         matching.request(enter(side))
         booked = matching.tick(tick(roll_ms, 4_012))
         assert charges(booked) == [(roll_ms, charge)]
-        held = matching.account.positions[1].core
-        assert held.sl_px == held.entry_px - side * 50 * PX  # entry and levels stay
+        held = matching.positions[1]
+        assert held.levels.sl_px == held.entry_px - side * 50 * PX  # entry and levels stay
         assert matching.tick(tick(roll_ms + 15_000, 4_012)).events == ()
 
 
@@ -353,7 +355,8 @@ def test_from_stored_books_the_market_goes_on_with_what_was_not_yet_charged() ->
     before = entered(**DAILY)
     last = tick(OPEN + DAY_MS, 4_000)
     before.tick(last)
-    matching = Matching(before.account, ((OPEN + DAY_MS, 99 * PX), (roll_ms, PX)), last)
+    later = ((OPEN + DAY_MS, 99 * PX), (roll_ms, PX))
+    matching = Single(spec(always_open=True, **DAILY), BALANCE, later, kept=before.venue.kept())
     booked = matching.tick(tick(roll_ms, 4_000))
     assert charges(booked) == [(MONDAY + 46 * HOUR_MS, -5_000), (roll_ms, -7_500)]
 
@@ -362,21 +365,18 @@ def test_from_stored_books_the_market_goes_on_with_what_was_not_yet_charged() ->
 
 
 @pytest.mark.parametrize(("bid", "stops"), [(3_861, False), (3_860.999, True)])
-def test_equity_below_half_of_the_margin_stops_the_program_and_at_half_it_does_not(bid: float, stops: bool) -> None:
+def test_equity_below_half_of_the_margin_closes_the_position_and_at_half_it_does_not(bid: float, stops: bool) -> None:
     # one lot at 4000 holds 5,000; at 3861 the 6,000 are 2,500: 3,475 lost and 25 of commission
-    matching = Matching(Account(spec(always_open=True, slippage=0), 600_000))
+    matching = Single(spec(always_open=True, slippage=0), 600_000)
     matching.tick(tick(OPEN, 4_000, spread=0))
     matching.request(enter(sl=1_000, tp=1_000))
-    coming = tick(after(15), bid, spread=0)
-    if stops:
-        with pytest.raises(InvariantError, match="STOP_OUT_NOT_BUILT"):
-            matching.tick(coming)
-    else:
-        matching.tick(coming)
+    executions = [event.execution for event in matching.tick(tick(after(15), bid, spread=0)).events]
+    assert executions == ([2, 3, 5] if stops else [])
+    assert bool(matching.snapshot().positions) is not stops
 
 
 def test_a_stop_that_is_hit_comes_before_the_test_for_a_stop_out() -> None:
     matching = desk()
     matching.request(enter(volume_cu=15 * LOT, sl=160, tp=1_000))
     assert fill_of(matching.tick(tick(after(15), 3_600, jump=True))).price_px == 3_600 * PX - PX // 2
-    assert matching.account.positions == {}
+    assert matching.positions == {}

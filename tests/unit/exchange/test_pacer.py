@@ -119,7 +119,7 @@ async def test_a_paced_market_runs_without_waiting_for_the_bot_and_can_be_stoppe
         at = Desk(GeneratedFeed(PALM_OIL, state, history=made), books, PALM_OIL, FreeRunning())
         await at.broker.subscribe(SYMBOL)
         running = asyncio.create_task(at.broker.run(Pace(clock, 3_600.0, PALM_OIL.session)))
-        await turns(300)
+        await turns(400)
         at.pacer.idle()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -63,7 +63,7 @@ class Stubborn:
 
     def __call__(self, desk: Desk, quote: Quote) -> object:
         self.seen.append(quote.ts_ms)
-        if desk.broker._matching.account.positions or quote.bid_px is None or quote.ts_ms == self.unseen:
+        if desk.broker.engine.venue.accounts[1].positions or quote.bid_px is None or quote.ts_ms == self.unseen:
             return None
         return desk.broker.submit(enter(1 if quote.bid_px // PX % 2 else -1, 250, sl=12, tp=9, name=f"at{quote.ts_ms}"))
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from tests.fakes import FakeClock, FakeJournal, FakePacer, FakeQuotes, FakeTrading, Script, Step
+from tests.unit.exchange.single import Booking, Single
 from tests.unit.live.stage import BALANCE, EAGER, OWNER, buying, hour, quote_at, spec_of, through_text
 from tests.unit.orders.ledger import run_started
 
 from palmbot.core.types import Decision, Params
-from palmbot.exchange.account import Account, Booking
 from palmbot.exchange.feed import FeedTick
-from palmbot.exchange.matching import Matching
 from palmbot.live.rules import Rules
 from palmbot.live.runner import Runner, Wires
 from palmbot.live.trader import Trader
@@ -34,7 +33,7 @@ class Bot:
         self.journal = FakeJournal(self.log, written)
         self.quotes = FakeQuotes(self.log)
         self.trading = FakeTrading(self.log)
-        self.matching = Matching(Account(self.spec, BALANCE))
+        self.matching = Single(self.spec, BALANCE)
         self.trader = Trader(
             Rules(params, self.spec.core, HOUR_MS, self.spec.session), Book(OWNER, BALANCE), Timeline()
         )
@@ -53,14 +52,14 @@ class Bot:
     def asked(self, intent: OrderIntent) -> Booking:
         """Let the exchange carry out ``intent``; nobody is told yet."""
         booked = self.matching.request(intent)
-        self.trading.shown = self.matching.account.snapshot()
+        self.trading.shown = self.matching.snapshot()
         return self.kept(booked)
 
     def kept(self, booked: Booking) -> Booking:
         for deal in booked.deals:
             number = deal.fill.position_id
             self.trading.fills[number] = (*self.trading.fills.get(number, ()), deal.fill)
-        self.trading.shown = self.matching.account.snapshot()
+        self.trading.shown = self.matching.snapshot()
         return booked
 
     def answered(self, intent: OrderIntent) -> None:
@@ -178,7 +177,7 @@ def successor(first: Bot, params: Params = EAGER) -> Bot:
     """Return the next bot at the same exchange; what the first had not written is lost."""
     second = Bot(params, [through_text(event) for event in first.journal.written])
     second.matching = first.matching
-    second.trading.shown, second.trading.fills = first.matching.account.snapshot(), first.trading.fills
+    second.trading.shown, second.trading.fills = first.matching.snapshot(), first.trading.fills
     return second
 
 
@@ -192,11 +191,11 @@ def close_it(bot: Bot, how: str) -> None:
         bot.play(hour(2), 3_930 if how == "stop" else 4_090)
     else:
         bot.play(hour(2), 4_010)
-        held = next(iter(bot.matching.account.positions.values()))
+        held = next(iter(bot.matching.positions.values()))
         parts = (1_000, 1_500) if how == "parts" else (2_500,)
         for volume_cu in parts:
             name = f"by hand {volume_cu}"
             bot.asked(OrderIntent(IntentKind.CLOSE, name, "PALMOIL", -1, volume_cu, 0, 0, position_id=held.position_id))
-    assert bot.matching.account.positions == {}
+    assert bot.matching.positions == {}
     bot.inbox._events.clear()  # nobody was there to hear it
-    bot.trading.shown = bot.matching.account.snapshot()
+    bot.trading.shown = bot.matching.snapshot()

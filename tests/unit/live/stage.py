@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from tests.unit.exchange.single import Booking, Single
+
 from palmbot.calendar import Session
 from palmbot.core.types import Action, Decision, Instrument, Params, Reason
-from palmbot.exchange.account import Account, Booking
 from palmbot.exchange.feed import FeedTick
-from palmbot.exchange.matching import Matching
 from palmbot.instruments import PALM_OIL, InstrumentSpec
 from palmbot.live.rules import Rules
 from palmbot.live.trader import Trader
@@ -90,7 +90,7 @@ class Stage:
         balance_minor: int = BALANCE,
     ) -> None:
         self.spec = spec_of() if spec is None else spec
-        self.matching = Matching(Account(self.spec, balance_minor))
+        self.matching = Single(self.spec, balance_minor)
         rules = Rules(params, self.spec.core, HOUR_MS, self.spec.session)
         self.trader = Trader(rules, Book(OWNER, balance_minor), Timeline(rows))
         self.records: list[JournalEvent] = []

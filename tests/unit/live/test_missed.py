@@ -30,8 +30,8 @@ async def test_a_position_that_ended_meanwhile_is_a_trade_with_its_real_price_an
     await second.run()
     (trade,) = second.trader.trades
     assert (trade.exit_reason, trade.exit_px, trade.volume_cu) == (reason, price * PX, 2_500)
-    assert trade.pnl_minor == second.matching.account.balance_minor - BALANCE
-    assert second.trader.book.balance_minor == second.matching.account.balance_minor
+    assert trade.pnl_minor == second.matching.balance_minor - BALANCE
+    assert second.trader.book.balance_minor == second.matching.balance_minor
     assert second.runner.start_balance_minor == BALANCE  # the run that counts the trade begins before it
     fills = [event for event in second.written("order_event") if event.body["fill"] is not None]
     assert fills[-1].body["exit_reason"] == reason
@@ -97,7 +97,7 @@ async def test_a_part_that_was_closed_meanwhile_belongs_to_the_trade() -> None:
     await second.run(second.quote(hour(1) + 2, 4_100))
     (trade,) = second.trader.trades
     assert (trade.exit_reason, trade.volume_cu) == (Reason.TP, 2_500)
-    assert trade.pnl_minor == second.matching.account.balance_minor - BALANCE
+    assert trade.pnl_minor == second.matching.balance_minor - BALANCE
     assert trade.exit_px == (1_000 * 4_009.5 + 1_500 * 4_082.5) / 2_500 * PX
 
 

@@ -18,15 +18,14 @@ from tests.fakes import FakeClock, FakeJournal, FakePacer, FakeQuotes, FakeTradi
 from tests.oracle.worlds import World, world_of
 from tests.parity.pair import always_open
 from tests.parity.test_parity_worlds import on_grid, series_of
+from tests.unit.exchange.single import NOTHING, Single
 from tests.unit.live.stage import OWNER, Stage, through_text
 
 from palmbot.core.bars import Forming
 from palmbot.core.types import CostKind
 from palmbot.errors import InvariantError
-from palmbot.exchange.account import NOTHING, Account
 from palmbot.exchange.candles import joined
 from palmbot.exchange.feed import FeedTick, FileFeed
-from palmbot.exchange.matching import Matching
 from palmbot.live.rules import Rules
 from palmbot.live.runner import Wires
 from palmbot.live.startup import recover
@@ -44,7 +43,7 @@ class Played(Stage):
         super().__init__(world.run.params, always_open(world.run.instrument), balance_minor=world.balance_minor)
         self.world, self.period_ms = world, period_ms
         self.feed = FileFeed(self.spec.core, world.bars, world.rolls)
-        self.matching = Matching(Account(self.spec, world.balance_minor), self.feed.rolls)
+        self.matching = Single(self.spec, world.balance_minor, self.feed.rolls)
         self.trader = self.new_trader()
         self.ticks: list[FeedTick] = []
         self.deals: dict[int, list[Fill]] = {}
@@ -79,7 +78,7 @@ class Played(Stage):
         """Return the next tick; by then the bot was idle, and flushed what had happened."""
         if self.has_news():
             self.flushed = len(self.records)
-        tick = self.feed.next_tick(self.matching.account.side)
+        tick = self.feed.next_tick(self.matching.side)
         if tick is not None:
             self.ticks.append(tick)
         return tick
@@ -125,7 +124,7 @@ class Played(Stage):
     async def restart(self, written: list[JournalEvent]) -> None:
         """Lose the trader; recover another from ``written`` and from what the exchange knows."""
         log: list[str] = []
-        journal, trading = FakeJournal(log, written), FakeTrading(log, self.matching.account.snapshot())
+        journal, trading = FakeJournal(log, written), FakeTrading(log, self.matching.snapshot())
         trading.fills = {number: tuple(fills) for number, fills in self.deals.items()}
         pieces = [Forming(tick.ts_ms, 0, *[tick.bid_px] * 4) for tick in self.ticks]
         now_ms = self.ticks[-1].ts_ms
@@ -215,7 +214,7 @@ def restarted(seed: object, cut: Break) -> Restart | None:
     lost, tail = unbroken.records[len(written) : heard], unbroken.records[heard:]
     if broken.has_day_within_a_bar(lost):
         return None
-    gone = was_holding and not broken.matching.account.positions
+    gone = was_holding and not broken.matching.positions
     asyncio.run(broken.restart(written))
     broken.play()
     return Restart(unbroken, broken, tail, lost, was_holding, gone)

@@ -42,7 +42,7 @@ async def test_a_journal_that_cannot_be_written_lets_a_close_out_and_then_ends_t
         await bot.run(buy, bot.does(lambda: setattr(bot.journal, when, True)), bot.quote(hour(0) + 1, 3_980))
     assert bot.sent() == ["enter", "close"]
     assert bot.trading.sent[-1].reason == Reason.BREAKER_DAILY
-    assert bot.matching.account.positions == {}
+    assert bot.matching.positions == {}
     assert bot.written("run_stopped") == []
 
 

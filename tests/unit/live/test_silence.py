@@ -205,7 +205,7 @@ async def test_a_close_without_an_answer_that_was_executed_is_counted_from_the_b
     assert state is not None
     assert state.breakers.losses == 1
     assert bot.sent() == ["enter", "close"]
-    assert bot.trader.book.balance_minor == bot.matching.account.balance_minor
+    assert bot.trader.book.balance_minor == bot.matching.balance_minor
 
 
 async def test_a_close_without_an_answer_that_was_not_executed_is_asked_again() -> None:

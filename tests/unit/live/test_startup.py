@@ -67,7 +67,7 @@ async def test_a_netted_account_is_refused_before_anything_is_done() -> None:
 async def test_several_own_positions_are_refused_and_named() -> None:
     first, second = await lived()
     first.matching.request(replace(first.trading.sent[0], client_order_id="ab12.rt.PALMOI.gwy99.E1.3"))
-    second.trading.shown = first.matching.account.snapshot()
+    second.trading.shown = first.matching.snapshot()
     with pytest.raises(RefusedError, match="SEVERAL_POSITIONS") as refused:
         await recovered(second)
     assert refused.value.facts == {"positions": "1,2"}
@@ -81,7 +81,7 @@ async def test_positions_of_others_are_left_alone() -> None:
         bot.play(hour(0), 4_000)
         bot.inbox._events.clear()
         bot.matching.request(intent)
-    bot.trading.shown = bot.matching.account.snapshot()
+    bot.trading.shown = bot.matching.snapshot()
     assert len(bot.trading.shown.positions) == 4
     await bot.run()
     assert (bot.trader.book.holding, bot.sent()) == (None, [])
@@ -93,7 +93,7 @@ async def test_a_position_of_another_install_is_refused() -> None:
     bot.inbox._events.clear()
     rival = "cd34.rs.PALMOI.gwyd0.E1.3"
     bot.matching.request(OrderIntent(IntentKind.ENTER, rival, "PALMOIL", 1, 25, 0, 0, 60 * PX, 80 * PX))
-    bot.trading.shown = bot.matching.account.snapshot()
+    bot.trading.shown = bot.matching.snapshot()
     with pytest.raises(RefusedError, match="FOREIGN_INSTANCE") as refused:
         await recovered(bot)
     assert refused.value.facts == {"labels": rival}
@@ -145,7 +145,7 @@ async def test_the_time_exit_of_a_position_taken_over_counts_the_bars_that_were_
 
 async def test_a_position_without_a_stop_gets_it_back_after_two_looks() -> None:
     first, second = await lived(answer=lambda bot: bot.silent)
-    shown = first.matching.account.snapshot()
+    shown = first.matching.snapshot()
     bare = tuple(replace(each, sl_px=None, tp_px=None) for each in shown.positions)
     second.trading.shown = replace(shown, positions=bare, orders=())
     await second.run(second.passes(1_999), second.passes(1))

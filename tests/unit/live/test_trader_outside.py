@@ -92,7 +92,7 @@ def test_a_refused_entry_is_recorded_with_its_reason() -> None:
 
 def test_three_rejections_in_a_row_pause_entries_and_a_fill_ends_the_row() -> None:
     def reject(stage: Stage, number: int) -> None:
-        stage.matching.rejects_next = "NO_LIQUIDITY"
+        stage.matching.venue.reject_next("NO_LIQUIDITY")
         stage.enter(hour(number))
 
     stage = Stage()

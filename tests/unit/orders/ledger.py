@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tests.unit.exchange.single import Booking, Single, Strike
+
 from palmbot.adapters.journal import Journal
 from palmbot.core.types import Instrument, Reason
-from palmbot.exchange.account import Account, Booking, Held, Strike
+from palmbot.exchange.held import Held
 from palmbot.instruments import PALM_OIL
 from palmbot.model import IntentKind, JournalEvent, OrderEvent, OrderIntent, Trade
 from palmbot.orders.book import Book, Closed
@@ -41,7 +43,7 @@ class Ledger:
     """One bot's book and the account it trades on. Events reach the book as ``twist`` lets them through."""
 
     def __init__(self, twist: Twist = lambda events: events, **core: int) -> None:
-        self.account = Account(replace(PALM_OIL, core=Instrument(**core)), BALANCE)
+        self.account = Single(replace(PALM_OIL, core=Instrument(**core)), BALANCE)
         self.book = Book(OWNER, BALANCE)
         self.records = [run_started()]
         self.closed: list[Closed] = []

@@ -228,7 +228,7 @@ def test_closes_in_parts_add_up_and_exit_at_their_mean_weighted_by_volume(side: 
         holding = ledger.book.holding
         assert holding is not None
         assert levels(ledger) == (4_000 - side * 50, 4_000 + side * 80)
-        assert holding.position.volume_cu == ledger.held.core.volume_cu
+        assert holding.position.volume_cu == ledger.held.volume_cu
         assert ledger.book.balance_minor == ledger.account.balance_minor
     ledger.booked(ledger.account.hit(ledger.held, strike(START_MS + 3, 4_000 - side * 50)))
     trade = ended(ledger).trade
@@ -252,7 +252,7 @@ def test_a_closing_deal_without_its_position_counts_by_its_volume() -> None:
     ledger.tell(bare(1_000, 4_010))
     assert ledger.closed == []
     ledger.tell(bare(1_500, 4_020))
-    assert ended(ledger).trade.volume_cu == held.core.volume_cu
+    assert ended(ledger).trade.volume_cu == held.volume_cu
 
 
 # -- 6.6 amend

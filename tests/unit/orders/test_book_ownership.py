@@ -194,8 +194,8 @@ def play(ledger: Ledger, rng: Random) -> None:
             held = ledger.account.positions[held.position_id]
             price = 4_000 + rng.randint(-40, 40)
             match rng.randrange(3):
-                case 0 if held.core.volume_cu > 500:
-                    volume_cu = 25 * rng.randint(1, held.core.volume_cu // 25 - 1)
+                case 0 if held.volume_cu > 500:
+                    volume_cu = 25 * rng.randint(1, held.volume_cu // 25 - 1)
                     ledger.booked(ledger.account.close(held, volume_cu, "theirs", strike(ledger.now_ms, price)))
                 case 1:
                     ledger.booked(ledger.account.charge(held, rng.choice((-7, -1, 3)), ledger.now_ms))
@@ -204,13 +204,13 @@ def play(ledger: Ledger, rng: Random) -> None:
                     ledger.booked(ledger.account.amend(held, asked, ledger.now_ms))
         ledger.now_ms += 1_000
         held = ledger.account.positions[held.position_id]
-        level = rng.choice((held.core.sl_px, held.core.tp_px)) / PX + rng.choice((0, -0.5, 30))
+        level = rng.choice((held.guard.sl_px, held.guard.tp_px)) / PX + rng.choice((0, -0.5, 30))
         if rng.random() < 0.6:
             ledger.booked(ledger.account.hit(held, strike(ledger.now_ms, level)))
         else:
             asked = ledger.sent(IntentKind.CLOSE, -side, reason=int(Reason.TIME), position_id=held.position_id)
             ledger.booked(
-                ledger.account.close(held, held.core.volume_cu, asked.client_order_id, strike(ledger.now_ms, level))
+                ledger.account.close(held, held.volume_cu, asked.client_order_id, strike(ledger.now_ms, level))
             )
 
 
