@@ -111,12 +111,12 @@ class PeerConnection(asyncio.Protocol):
         self.peer = peer
         self.session = Session(Role.SERVER, peer.now_ms(), SessionConfig(silence_ms=10**9))
         self.transport: asyncio.Transport
-        self.is_lost = False
+        self.is_lost = True  # or not there yet
         self._ids: dict[type[Message], str] = {}  # of the newest request of each class
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport, self.is_lost = cast("asyncio.Transport", transport), False
         self._beat()
 
     def connection_lost(self, _exc: Exception | None) -> None:
