@@ -63,7 +63,6 @@ class TracedJournal(Journal):
 
     def die(self) -> None:
         """Let go of the database as the death of the process does: what was not committed is lost."""
-        self._writer.stop()
         self._failed = InvariantError("JOURNAL_CLOSED", "The dead do not write.")
         self._connection.close()
         self._engine.dispose()
