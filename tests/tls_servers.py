@@ -100,11 +100,15 @@ class Kind:
         """Return the server's context."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tuned(context)
+        self.show(context)
+        return context
+
+    def show(self, context: ssl.SSLContext) -> None:
+        """Let ``context`` show this kind's certificate from now on."""
         with tempfile.NamedTemporaryFile(suffix=".pem") as file:
             file.write(self.presented().pem)
             file.flush()
             context.load_cert_chain(file.name)
-        return context
 
 
 def issued(
@@ -166,7 +170,7 @@ WEAK = tuple(
         ("AES256-SHA", _rsa),
         ("NULL-SHA256", _rsa),  # no encryption
         ("ECDHE-ECDSA-NULL-SHA", _whole),
-        ("ADH-AES128-GCM-SHA256", _whole),  # no certificate at all
+        ("AECDH-AES128-SHA", _whole),  # no certificate at all
     )
 )
 BAD = (
@@ -202,17 +206,88 @@ def careless_context() -> ssl.SSLContext:
     return context
 
 
+class Front(asyncio.Protocol):
+    """The server's end of TLS over a plain connection. Unlike asyncio's own it tells a client why it hangs up."""
+
+    def __init__(self, context: ssl.SSLContext, inner: asyncio.Protocol) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self._inner = inner
+        self._is_open = False
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._in.write(data)
+        try:
+            if not self._is_open:
+                self._tls.do_handshake()
+                self._is_open = True
+                self._inner.connection_made(Back(self))
+            while text := self._tls.read(65_536):
+                self._inner.data_received(text)
+        except ssl.SSLWantReadError:
+            self.flush()
+        except ssl.SSLError:
+            self.flush()
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_open:
+            self._inner.connection_lost(exc)
+
+    def write(self, data: bytes) -> None:
+        self._tls.write(data)
+        self.flush()
+
+    def flush(self) -> None:
+        self.transport.write(self._out.read())
+
+
+class Back(asyncio.Transport):
+    """What a broker behind a `Front` writes to."""
+
+    def __init__(self, front: Front) -> None:
+        super().__init__()
+        self._front = front
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if data:
+            self._front.write(bytes(data))
+
+    def abort(self) -> None:
+        self._front.transport.abort()
+
+
+@dataclass
+class Served:
+    """A server that runs: where, and who was there."""
+
+    peer: Peer
+    port: int = 0
+    calls: int = 0  # connections, whatever became of them
+
+
 @asynccontextmanager
-async def serving(kind: Kind) -> AsyncIterator[tuple[int, Peer]]:
-    """Run a broker behind such a server; yield its port, and the broker."""
-    clock = FakeClock()
-    peer = Peer(clock.monotonic_ms)
-    server = await asyncio.get_running_loop().create_server(peer.connection, HERE, 0, ssl=kind.context())
+async def serving(kind: Kind, context: ssl.SSLContext | None = None) -> AsyncIterator[Served]:
+    """Run a broker behind such a server, or behind ``context``."""
+    served, context = Served(Peer(FakeClock().monotonic_ms)), context or kind.context()
+    fronts: list[Front] = []
+
+    def front() -> Front:
+        served.calls += 1
+        fronts.append(Front(context, served.peer.connection()))
+        return fronts[-1]
+
+    server = await asyncio.get_running_loop().create_server(front, HERE, 0)
+    served.port = server.sockets[0].getsockname()[1]
     try:
-        yield server.sockets[0].getsockname()[1], peer
+        yield served
     finally:
         server.close()
-        for connection in peer.connections:
-            if not connection.is_lost:
-                connection.transport.abort()
+        for each in fronts:
+            each.transport.abort()
         await server.wait_closed()

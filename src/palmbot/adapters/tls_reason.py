@@ -38,12 +38,14 @@ _UNTRUSTED: Final = _Reason("CERTIFICATE_NOT_TRUSTED", _STRANGER)
 _BY_VERIFY_CODE: Final[Mapping[int, _Reason]] = MappingProxyType(
     {
         2: _ISSUER,
+        7: _AUTHORITY,  # of the same name, with another key
         9: _NOT_YET,
         10: _EXPIRED,
         18: _SELF_SIGNED,
         19: _AUTHORITY,
         20: _ISSUER,
         21: _ISSUER,
+        30: _AUTHORITY,
         62: _OTHER_HOST,
         64: _OTHER_HOST,
         66: _WEAK_CERTIFICATE,
