@@ -94,6 +94,7 @@ class House:
         self.server.on_failure = self.failures.append
         self.server.on_farewell = self._left
         self._someone_left = asyncio.Event()
+        self.clients: list[WireClient] = []  # hung up at the end
         self.grants = self.server.desk.grants
         self.now_ms = START_MS
         self._files = files
@@ -112,6 +113,8 @@ class House:
         return house
 
     async def close(self) -> None:
+        for client in self.clients:
+            await client.close()
         await self.server.close()
         self.engine.books.close()
 
@@ -146,7 +149,9 @@ class House:
 
     async def dial(self, prefix: str = "t") -> WireClient:
         """Connect, and nothing more."""
-        return await WireClient.dial(self.ready.port, Path(self.ready.ca_file), prefix)
+        client = await WireClient.dial(self.ready.port, Path(self.ready.ca_file), prefix)
+        self.clients.append(client)
+        return client
 
     async def client(self, *account_ids: int, prefix: str = "t") -> WireClient:
         """Connect, and authorise the application and accounts."""

@@ -92,6 +92,18 @@ class WireClient(asyncio.Protocol):
         self.session.send_payload(payload_type(message), message.SerializePartialToString(), 0, client_msg_id)
         self.transport.write(self.session.data_to_send())
 
+    def stop_reading(self) -> None:
+        """Take nothing from the system any more, ciphered or not."""
+        self._socket_transport().pause_reading()
+
+    def read_again(self) -> None:
+        """Go on where ``stop_reading`` stopped."""
+        self._socket_transport().resume_reading()
+
+    def _socket_transport(self) -> Any:
+        tls = getattr(self.transport, "_ssl_protocol", None)
+        return self.transport if tls is None else tls._transport
+
     def raw(self, data: bytes) -> None:
         """Send bytes."""
         self.transport.write(data)

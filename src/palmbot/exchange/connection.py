@@ -9,6 +9,7 @@ silence, for a lost connection is what a client recovers from.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from typing import Final, Protocol
 
@@ -79,6 +80,9 @@ class Connection(asyncio.Protocol):
             raise TypeError("a stream transport is needed")
         self._transport = transport
         transport.set_write_buffer_limits(high=self._desk.knobs.buffer_high_bytes)
+        raw = transport.get_extra_info("socket")  # None where there is none, in a simulation
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._desk.knobs.socket_buffer_bytes)
         self._house.opened(self)
         if self._desk.faults.take(Fault.REFUSE_CONNECTION):
             self.cut("refused by a fault")

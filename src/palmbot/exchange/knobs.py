@@ -24,6 +24,7 @@ class Knobs:
     historical_per_second: int | None = 5  # of each historical kind
     buffer_max_bytes: int = 16 * 1024 * 1024  # of answers that a client does not read: then it is disconnected
     buffer_high_bytes: int = 256 * 1024  # above this its quotes wait, the newest of each symbol
+    socket_buffer_bytes: int = 256 * 1024  # what the system may hold beside that: quotes in there grow old
 
     # -- access and reference
     is_live: bool = False  # the environment of this host; accounts of the other get CANT_ROUTE_REQUEST
@@ -46,6 +47,7 @@ class Knobs:
     counted_has_more: bool = True  # whether hasMore is always set on bars asked for by count
 
     # -- market data
+    starts_market: bool = True  # whether the first subscription to quotes does; else whoever built the exchange
     drops_unchanged_sides: bool = True  # of spots after the first
     closes_on_first_spot: bool = True  # whether the first spot carries sessionClose
     bars_without_spots_code: str = "INVALID_REQUEST"  # or NOT_SUBSCRIBED_TO_SPOTS

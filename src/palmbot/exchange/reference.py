@@ -232,8 +232,12 @@ def trader(desk: Desk, _client: Client, request: pb.TraderReq) -> Reply:
 def expected_margin(desk: Desk, _client: Client, request: pb.ExpectedMarginReq) -> Reply:
     """Return what each volume would need, bought and sold."""
     account_id, venue = request.ctidTraderAccountId, desk.engine.venue
+    listing = venue.catalogue.listing(request.symbolId)
+    most_cu = 0 if listing is None else listing.spec.core.volume_max_cu
     margins = []
     for volume_cu in request.volume:
+        if listing is not None and not 0 < volume_cu <= most_cu:
+            return Refused("TRADING_BAD_VOLUME", f"Volume {volume_cu} is none of this symbol", Via.ERROR_RES)
         needed = venue.expected_margin(account_id, request.symbolId, volume_cu)
         if isinstance(needed, Refused):
             return needed

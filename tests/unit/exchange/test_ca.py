@@ -70,6 +70,11 @@ def test_the_ca_can_vouch_for_this_machine_alone_and_its_key_is_nowhere(tmp_path
     assert "SYNTHETIC" in ca.subject.rfc4514_string()
 
 
+def test_no_older_tls_than_1_2_is_spoken(tmp_path: Path) -> None:
+    server = server_context(tmp_path / "ca.pem", tmp_path / "server.pem", NOW_MS)
+    assert server.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
 def test_both_files_are_private_and_survive_a_restart(tmp_path: Path) -> None:
     ca_file, server_file = files = tmp_path / "ca.pem", tmp_path / "server.pem"
     server_context(ca_file, server_file, NOW_MS)
