@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
                 self.send(pb.ErrorRes(errorCode=code, description=text))
                 self.end(f"broken: {text}")
             case Silent(for_ms):
-                self.end(f"silent for {for_ms} ms")
+                self.cut(f"silent for {for_ms} ms")
 
     def _serve(self, number: int, message: Message | None, client_msg_id: str) -> None:
         """Answer a request, or let a fault do so."""
