@@ -13,7 +13,6 @@ from random import Random
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from tests.fakes import FakeClock
 
 from palmbot.adapters.endpoints import CONSENT_URL, Endpoints
 from palmbot.adapters.terminal import Terminal
@@ -34,6 +33,22 @@ ACCOUNTS = {each.account_id: each for each in (DEMO_ACCOUNT, LIVE_ACCOUNT)}
 APPLICATIONS = {"demo": ("demo-client", "planted-demo-secret"), "live": ("live-client", "planted-live-secret")}
 USER_ID = 7
 START_MS = 1_790_000_000_000
+
+
+class HouseClock:
+    """Stands until it is moved. Not that of ``tests.fakes``, which would bring the whole bot along."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+
+    def monotonic_ms(self) -> int:
+        return self.now_ms
+
+    def utc_ms(self) -> int:
+        return self.now_ms
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_ms += round(seconds * 1_000)
 
 
 class RecordingTokens(TokenAnswers):
@@ -73,7 +88,7 @@ class HeldConnection(TokenConnection):
 class TokenHouse:
     """The registry, its clock, its faults, and what it was asked."""
 
-    clock: FakeClock
+    clock: HouseClock
     grants: Grants
     tokens: RecordingTokens
     faults: Faults
@@ -135,7 +150,7 @@ class TokenHouse:
 @asynccontextmanager
 async def token_house(knobs: Knobs | None = None) -> AsyncIterator[TokenHouse]:
     """Run a house whose one user owns both accounts."""
-    clock = FakeClock(START_MS)
+    clock = HouseClock(START_MS)
     counter = itertools.count(1)
     # long enough for a scan to be sure of what it found
     grants = Grants(lambda: f"planted-token-{next(counter):04d}-0123456789abcdef", knobs or Knobs())
