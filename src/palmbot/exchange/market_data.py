@@ -48,7 +48,8 @@ def _begin_spots(desk: Desk, client: Client, account_id: int, symbol_ids: Iterab
         subscription = client.subscription(account_id, symbol_id)
         if subscription is not None:
             desk.fan.first(client, subscription)
-    desk.engine.start()
+    if desk.knobs.starts_market:
+        desk.engine.start()
 
 
 def unsubscribe_spots(desk: Desk, client: Client, request: pb.UnsubscribeSpotsReq) -> Reply:
