@@ -12,6 +12,7 @@ from palmbot.exchange.values import AccessRights, Refused, Via
 from palmbot.protocol.messages import pb
 
 VERSION: Final = "91 (simulated)"
+RECENT: Final = 20  # deals among which the last closing one is looked for
 
 
 def refused(code: str, text: str) -> Refused:
@@ -129,7 +130,7 @@ def _account(desk: Desk, account_id: int) -> pb.CtidTraderAccount | None:
     if account is None:
         return None
     terms, history = account.terms, desk.engine.books.history
-    closing = (deal.ts_ms for deal in history.deals(account_id, Window(limit=200)) if deal.close is not None)
+    closing = (deal.ts_ms for deal in history.deals(account_id, Window(limit=RECENT)) if deal.close is not None)
     cash = (each.ts_ms for each in history.cash(account_id, Window(limit=1)))
     closed_ms = next(closing, None)
     return pb.CtidTraderAccount(
