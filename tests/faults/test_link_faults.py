@@ -144,6 +144,35 @@ async def test_an_answer_that_comes_over_the_next_link_is_known_by_the_orders_ow
     assert [event.request_id for event in world.order_events()] == [entering().client_order_id] * 2 + [""]
 
 
+@story()
+async def test_whoever_reads_while_the_link_is_away_waits_for_it(world: World) -> None:
+    await world.ready()
+    cut(world)
+    await world.passes(0.5)
+    assert not world.ctrader.is_ready
+    assert (await world.ctrader.account()).account_id == ACCOUNT
+    assert world.states() == [LOST, READY]
+
+
+@story()
+async def test_a_blocked_kind_of_request_waits_as_long_as_the_broker_said_and_no_longer_than_two_minutes(
+    world: World,
+) -> None:
+    await world.ready()
+    reconciled = world.peer.answers[pb.ReconcileReq]
+    for told_s, waited_s in ((5, 5), (10_000, 120)):
+        world.peer.answers[pb.ReconcileReq] = lambda _, told_s=told_s: [  # type: ignore[misc]
+            error("BLOCKED_PAYLOAD_TYPE", retryAfter=told_s)
+        ]
+        with pytest.raises(RetryError, match="BLOCKED_PAYLOAD_TYPE"):
+            await world.ctrader.account()
+        start_ms = world.clock.monotonic_ms()
+        world.peer.answers[pb.ReconcileReq] = reconciled
+        await world.ctrader.account()
+        assert waited_s - 0.1 <= (world.clock.monotonic_ms() - start_ms) / 1_000 <= waited_s + 0.5
+    assert world.ctrader.is_ready
+
+
 # -- silence
 
 
@@ -316,8 +345,10 @@ async def test_an_execution_of_a_kind_that_nobody_knows_is_told_by_what_it_shows
 async def test_a_read_that_is_not_answered_ends_and_the_link_goes_on(world: World) -> None:
     await world.ready()
     world.peer.answers[pb.DealListByPositionIdReq] = silence
+    start_ms = world.clock.monotonic_ms()
     with pytest.raises(RetryError, match="NO_ANSWER"):
         await world.ctrader.deals(501)
+    assert world.clock.monotonic_ms() - start_ms == 2_000
     assert world.ctrader.is_ready
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from tests.scripted_peer import ACCOUNT, SECRET, TOKEN, PeerConnection, error
+from tests.scripted_peer import ACCOUNT, SECRET, TOKEN, PeerConnection, error, silence
 from tests.unit.adapters.ctrader_world import World, entering, story
 
 from palmbot.errors import ConfigError, HaltError, RetryError
@@ -73,6 +73,31 @@ async def test_what_befalls_other_accounts_is_not_ours(world: World) -> None:
     await world.passes(3)
     assert world.told() == []
     assert world.ctrader.is_ready
+
+
+@story()
+async def test_an_account_is_back_when_it_is_ours_that_is_logged_in(world: World) -> None:
+    await world.ready()
+    world.peer.answers[pb.AccountAuthReq] = silence
+    disconnect_the_account(world.peer.last)
+    await world.passes(2)
+    world.peer.last.send(pb.AccountAuthRes(ctidTraderAccountId=ACCOUNT + 1))
+    await world.passes(1)
+    assert world.states() == [LOST]
+    world.peer.last.send(pb.AccountAuthRes(ctidTraderAccountId=ACCOUNT), answering=pb.AccountAuthReq)
+    await world.passes(1)
+    assert world.states() == [READY]
+
+
+@story()
+async def test_a_logout_that_trails_behind_is_undone_by_the_login_that_follows_it(world: World) -> None:
+    await world.listening()
+    trailing = pb.AccountDisconnectEvent(ctidTraderAccountId=ACCOUNT)
+    world.peer.answers[pb.AccountAuthReq] = lambda _: [trailing, pb.AccountAuthRes(ctidTraderAccountId=ACCOUNT)]
+    invalidate_the_token(world.peer.last)
+    await world.passes(120)
+    assert world.states() == [LOST, READY]
+    assert len(world.peer.asked(pb.AccountAuthReq)) == 2
 
 
 @story()

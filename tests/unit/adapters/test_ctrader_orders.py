@@ -148,6 +148,19 @@ async def test_a_malformed_request_is_told_but_nobody_knows_what_became_of_it(wo
 
 
 @story()
+async def test_an_order_that_nobody_knows_the_end_of_is_no_reason_to_give_the_link_up(world: World) -> None:
+    await world.ready()
+    await world.ctrader.submit(entering())
+    await world.passes(0.2)
+    world.peer.last.send(error("TIMEOUT_ERROR"), answering=pb.NewOrderReq)
+    await world.passes(1)
+    (event,) = world.told()
+    assert isinstance(event, OrderEvent)
+    assert (event.error_code, event.request_id) == ("TIMEOUT_ERROR", "")
+    assert world.ctrader.is_ready
+
+
+@story()
 async def test_a_rejection_after_the_acceptance_is_the_answer(world: World) -> None:
     await world.ready()
     await world.ctrader.submit(entering())
@@ -239,6 +252,17 @@ async def test_an_entry_waits_for_nobody_but_a_close_may_queue(world: World) -> 
     with pytest.raises(RetryError, match="LINK_CONGESTED"):
         await world.ctrader.submit(entering())
     await world.ctrader.submit(closing())
+
+
+@story()
+async def test_an_entry_waits_for_nobody_where_the_transport_says_no_more_than_that_it_is_full(world: World) -> None:
+    await world.ready()
+    link = world.ctrader._keeper.link()
+    link.pause_writing()
+    with pytest.raises(RetryError, match="LINK_CONGESTED"):
+        await world.ctrader.submit(entering())
+    link.resume_writing()
+    await world.ctrader.submit(entering())
 
 
 @story()
