@@ -33,6 +33,7 @@ from palmbot.ports import Clock
 from palmbot.protocol.codec_errors import Declined
 from palmbot.protocol.codes import Reaction
 from palmbot.protocol.events import Received
+from palmbot.protocol.limits import Limiter
 from palmbot.protocol.messages import pb
 from palmbot.protocol.session import SessionConfig, named_accounts
 from palmbot.settings import CtraderCredentials
@@ -55,6 +56,8 @@ class Patience:
     pause_min_ms: int = 1_000  # before the next attempt
     pause_max_ms: int = 60_000
     steady_ms: int = 60_000  # a session that lived so long was a good one
+    per_second: int = 50  # requests, as the broker allows
+    historical_per_second: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +216,8 @@ class Keeper:
             deadline_ms=self._patience.answer_ms,
             id_prefix=f"{self._process}-{self._links}",
         )
-        return Link(self, self._wires.clock, config)
+        limiter = Limiter(self._patience.per_second, self._patience.historical_per_second)
+        return Link(self, self._wires.clock, config, limiter)
 
     async def _connect(self, link: Link) -> None:
         try:

@@ -82,14 +82,17 @@ class Link(asyncio.Protocol):
         audience: hears what happens.
         clock: the machine's.
         config: of the session.
+        limiter: what the broker allows; None: the published figures.
     """
 
-    def __init__(self, audience: Audience, clock: Clock, config: SessionConfig) -> None:
+    def __init__(
+        self, audience: Audience, clock: Clock, config: SessionConfig, limiter: Limiter | None = None
+    ) -> None:
         self.lost_reason: str | None = None  # None while it lives
         self._audience = audience
         self._clock = clock
         self._session = Session(Role.CLIENT, clock.monotonic_ms(), config)
-        self._limiter = Limiter()
+        self._limiter = limiter or Limiter()
         self._transport: asyncio.Transport | None = None
         self._answers: dict[str, _Answer] = {}
         self._timer: asyncio.TimerHandle | None = None

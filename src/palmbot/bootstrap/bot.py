@@ -1,11 +1,11 @@
-"""Wires the bot: journal, exchange, trader and runner, and what runs beside them."""
+"""Wires the bot: journal, the other side of the wire, trader and runner, and what runs beside them."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from palmbot import CORE_HASH, __version__
@@ -14,17 +14,12 @@ from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
 from palmbot.adapters.lease import FileLease
-from palmbot.bootstrap.market import market_of
+from palmbot.bootstrap.counterparty import Counterparty, Home, built_in, elsewhere
 from palmbot.bootstrap.outcome import Output, result_from
 from palmbot.bootstrap.place import Place, place_of
 from palmbot.core.types import Params
 from palmbot.errors import RefusedError
-from palmbot.exchange.books import Books
-from palmbot.exchange.broker import ACCOUNT_ID, Broker
-from palmbot.exchange.catalogue import catalogue_of
-from palmbot.exchange.conduct import LOCK_STEP, Conduct
-from palmbot.exchange.opening import Opening, opened, plain_account
-from palmbot.exchange.pacer import FreeRunning, LockStep, Pace
+from palmbot.exchange.pacer import LockStep
 from palmbot.live.inbox import Inbox
 from palmbot.live.rules import Rules
 from palmbot.live.runner import Runner, Wires
@@ -61,79 +56,67 @@ async def _run_bot(settings: Settings, on_view: OnView | None, *, in_memory: boo
     lease = FileLease(place.journal)
     epoch = lease.acquire()
     try:
-        with _opened(place, in_memory=in_memory) as (journal, books):
-            try:
-                return await _trade(settings, place, (journal, books, epoch, clock), on_view)
-            finally:
-                await journal.close()
+        journal = Journal.open("sqlite://" if in_memory else sqlite_url(place.journal), inline=in_memory)
+        try:
+            core = settings.instrument.core
+            inbox = Inbox(period_ms=settings.run.period_ms, day_start_ms=core.day_start_ms)
+            home = Home(place, journal, inbox, clock, in_memory)
+            async with _counterparty(settings, home) as counterparty:
+                return await _trade(settings, home, (counterparty, epoch), on_view)
+        finally:
+            await journal.close()
     finally:
         lease.release()
 
 
-@contextmanager
-def _opened(place: Place, *, in_memory: bool) -> Iterator[tuple[Journal, Books]]:
-    journal = Journal.open("sqlite://" if in_memory else sqlite_url(place.journal), inline=in_memory)
-    books = Books(":memory:" if in_memory else place.books)
-    try:
-        yield journal, books
-    finally:
-        books.close()
+def _counterparty(settings: Settings, home: Home) -> AbstractAsyncContextManager[Counterparty]:
+    file = settings.run.exchange_file
+    return built_in(settings, home) if file is None else elsewhere(settings, home, file)
 
 
-async def _trade(
-    settings: Settings, place: Place, kept: tuple[Journal, Books, int, SystemClock], on_view: OnView | None
-) -> Output:
-    journal, books, epoch, clock = kept
-    market = market_of(settings, books, journal)
-    spec, speed = settings.instrument, settings.run.speed
-    params = settings.params_for(market.series.period_ms)
-    inbox, pacer = Inbox(), LockStep() if speed is None else FreeRunning()
-    broker = Broker(opened(_opening(settings, market.series.period_ms), market.feed, books, pacer), inbox)
+async def _trade(settings: Settings, home: Home, meets: tuple[Counterparty, int], on_view: OnView | None) -> Output:
+    (other, epoch), journal, place = meets, home.journal, home.place
+    spec, series = settings.instrument, other.series
+    params = settings.params_for(series.period_ms)
     owner = Owner(_instance(journal), settings.profile, spec.symbol, epoch)
-    rules = Rules(params, spec.core, market.series.period_ms, spec.session)
-    trader = Trader(rules, Book(owner, settings.balance_minor), market.timeline)
-    about = _about(settings, place, params, market.series, owner)
+    trader = Trader(
+        Rules(params, spec.core, series.period_ms, spec.session), Book(owner, settings.balance_minor), other.timeline
+    )
+    about = _about(settings, place, params, series, owner)
     _refuse_changed(journal, about)
-    runner = Runner(trader, Wires(broker, broker, journal, pacer, clock), inbox, about)
-    if isinstance(pacer, LockStep):
-        pacer.awaited = lambda: repr([each.client_order_id for each in trader.book.in_flight])
-    before = broker.costs()
-    pace = None if speed is None else Pace(clock, speed, spec.session)
-    labels = Labels("paper", market.series.synthetic, settings.profile, spec.digits)
-    await _together(runner, broker.run(pace), (settings.run.for_ms, clock), on_view, labels)
-    costs = tuple(now - then for now, then in zip(broker.costs(), before, strict=True))
-    result, series = result_from(settings, params, journal, runner, (place.run_id, costs, market.series))
+    wires = Wires(other.client, other.client, journal, other.pacer, home.clock)
+    runner = Runner(trader, wires, home.inbox, about)
+    if isinstance(other.pacer, LockStep):
+        other.pacer.awaited = lambda: repr([each.client_order_id for each in trader.book.in_flight])
+    before = other.costs()
+    labels = Labels("paper", series.synthetic, settings.profile, spec.digits)
+    await _together(runner, other, (settings.run.for_ms, home.clock), on_view, labels)
+    costs = tuple(now - then for now, then in zip(other.costs(), before, strict=True))
+    result, series = result_from(settings, params, journal, runner, (place.run_id, costs, series))
     return Output(result, series, summarize(result, series), place.folder, runner.stop_reason)
-
-
-def _opening(settings: Settings, period_ms: int) -> Opening:
-    """Return an exchange for one bot: in lock-step nothing takes time."""
-    catalogue = catalogue_of(settings.instrument)
-    account = plain_account(ACCOUNT_ID, catalogue, settings.balance_minor)
-    return Opening(catalogue, (account,), LOCK_STEP if settings.run.speed is None else Conduct(), period_ms)
 
 
 async def _together(
     runner: Runner,
-    exchange: Coroutine[Any, Any, None],
+    other: Counterparty,
     limit: tuple[int | None, SystemClock],
     on_view: OnView | None,
     labels: Labels,
 ) -> None:
-    """Run the bot beside its exchange; the first failure of either ends both, in order."""
+    """Run the bot and what must run beside it; the first failure of any ends all, in order."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.stop, signal.Signals(number).name)
-    market = asyncio.create_task(exchange, name="exchange")
-    market.add_done_callback(lambda task: runner.stop("the exchange failed") if _failed(task) else None)
+    others = [asyncio.create_task(each) for each in other.beside]
+    for task in others:
+        task.add_done_callback(lambda ended: runner.stop("the other side failed") if _failed(ended) else None)
     for_ms, clock = limit
-    others = [market]
     if for_ms is not None:
         others.append(asyncio.create_task(_stop_after(for_ms, clock, runner), name="for"))
     if on_view is not None:
         others.append(asyncio.create_task(_show(runner, labels, on_view, clock), name="view"))
     try:
-        await runner.run()
+        await runner.run(other.on_started)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -88,7 +88,7 @@ async def _serve(settings: Settings, books: Books, files: Files, on_ready: OnRea
     account = replace(plain, terms=replace(plain.terms, login=LOGIN, broker=BROKER))
     opening = Opening(catalogue, (account,))
     engine = opened(opening, _feed(settings, books), books, FreeRunning())
-    surroundings = Surroundings(clock, _new_text)
+    surroundings = Surroundings(clock, new_text)
     server = server_of(engine, files, surroundings, Knobs(), Faults(Random(settings.run.seed)))
     try:
         ready = await open_to_clients(server, files, settings.run.port)
@@ -147,7 +147,8 @@ def _feed(settings: Settings, books: Books) -> Feed:
     return GeneratedFeed(spec, state, sent, past)
 
 
-def _new_text() -> str:
+def new_text() -> str:
+    """Return a token or secret that nobody can guess."""
     return base64.urlsafe_b64encode(secret_bytes(TOKEN_BYTES)).decode().rstrip("=")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from palmbot.adapters.ctrader_history import Grid
 from palmbot.adapters.journal import Journal
 from palmbot.core.types import BarArrays, RollArrays, SentimentArrays
 from palmbot.exchange.books import Books
@@ -36,8 +37,9 @@ def market_of(settings: Settings, books: Books, journal: Journal) -> Market:
         rows = zip(series.sentiment.known_ms.tolist(), series.sentiment.score.tolist(), strict=True)
         return Market(FileFeed(spec.core, series.bars, series.rolls, books.feed_state()), Timeline(rows), series)
     period_ms, seed = settings.run.period_ms, settings.run.seed
-    past, state = history(spec, seed, HISTORY_BARS, period_ms)
-    timeline = Timeline((row.known_ms, row.score) for row in history_sentiment(past, spec, seed, period_ms))
+    piece_ms = pieces_ms(settings)
+    past, state = history(spec, seed, HISTORY_BARS * period_ms // piece_ms, piece_ms)
+    timeline = Timeline((row.known_ms, row.score) for row in history_sentiment(past, spec, seed, piece_ms))
     stands, sent = books.feed_state(), 0
     if stands is not None:
         state, sent = GeneratedFeed.state_of(stands)
@@ -45,11 +47,25 @@ def market_of(settings: Settings, books: Books, journal: Journal) -> Market:
     if newest is not None and newest.body["sentiment"] is not None:
         timeline.add(newest.body["sentiment_known_ms"], newest.body["sentiment"])
     feed = GeneratedFeed(spec, state, sent, past, lambda row: timeline.add(row.known_ms, row.score))
+    return Market(feed, timeline, generated_series(settings))
+
+
+def pieces_ms(settings: Settings) -> int:
+    """Return the period of the bars from before a generated market's start, of which those of the bot are made.
+
+    Raises:
+        RejectedError: the bot's period is not made of any that a broker has.
+    """
+    return Grid(settings.run.period_ms, settings.instrument.core.day_start_ms).part().period_ms
+
+
+def generated_series(settings: Settings) -> DataSet:
+    """Return the facts of a market that is not in a file; its bars are those that the bot will have seen."""
     empty = np.zeros(0, np.int64)
-    series = DataSet(
+    return DataSet(
         name="generated market (SYNTHETIC)",
-        spec=spec,
-        period_ms=period_ms,
+        spec=settings.instrument,
+        period_ms=settings.run.period_ms,
         adjustment="none",
         bars=BarArrays(*(empty for _ in BarArrays._fields)),
         rolls=no_rolls(),
@@ -60,7 +76,6 @@ def market_of(settings: Settings, books: Books, journal: Journal) -> Market:
         fingerprint="",
         synthetic=True,
     )
-    return Market(feed, timeline, series)
 
 
 def no_rolls() -> RollArrays:

@@ -59,7 +59,7 @@ class Runner:
         self.inbox.wake()
 
     async def run(self, on_started: Callable[[], None] | None = None) -> None:
-        """Recover, subscribe, then trade until told to stop.
+        """Recover, subscribe, then trade until told to stop; ``on_started`` is called when quotes may come.
 
         Raises:
             HaltError: the journal failed, or the bot cannot keep up. Open positions keep the broker's stop.
@@ -68,9 +68,9 @@ class Runner:
         won_minor = sum(trade.pnl_minor for trade in self.trader.trades)  # while the bot was down: this run counts them
         self.start_balance_minor = self.trader.book.balance_minor - won_minor
         await self._take(self.trader.owed(self._clock_ms()))
+        await self._wires.quotes.subscribe(self.trader.book.owner.symbol)
         if on_started is not None:
             on_started()
-        await self._wires.quotes.subscribe(self.trader.book.owner.symbol)
         while not self._is_over():
             if self.inbox.is_empty and self._is_idle():
                 await self._flush()

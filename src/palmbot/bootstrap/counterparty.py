@@ -1,0 +1,211 @@
+"""Whom the bot trades with: the exchange that is built in, or one in another process. Both over the same wire.
+
+The exchange that is built in is met as any broker is, protobuf over verified TLS on loopback. Only two things pass
+beside the wire, and neither is about trading: that the bot is idle (lock-step), and that the feed has ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from palmbot.adapters.chance import secret_bytes
+from palmbot.adapters.clock import SystemClock
+from palmbot.adapters.ctrader import Ctrader, CtraderConfig, CtraderWires
+from palmbot.adapters.ctrader_keeper import Patience
+from palmbot.adapters.ctrader_link import real_dial
+from palmbot.adapters.ctrader_login import FixedToken
+from palmbot.adapters.journal import Journal
+from palmbot.adapters.tls import client_context
+from palmbot.bootstrap.exchange import new_text
+from palmbot.bootstrap.market import generated_series, market_of, pieces_ms
+from palmbot.bootstrap.place import Place
+from palmbot.errors import DataError
+from palmbot.exchange.books import Books
+from palmbot.exchange.catalogue import catalogue_of
+from palmbot.exchange.conduct import LOCK_STEP, Conduct
+from palmbot.exchange.faults import Faults
+from palmbot.exchange.feed import FeedTick
+from palmbot.exchange.knobs import Knobs
+from palmbot.exchange.opening import Opening, opened, plain_account
+from palmbot.exchange.pacer import FreeRunning, LockStep, Pace
+from palmbot.exchange.premises import Files, Ready, Surroundings, open_to_clients, server_of
+from palmbot.exchange.server import Server
+from palmbot.exchange.values import Told
+from palmbot.live.inbox import Inbox
+from palmbot.model import LinkEvent, LinkState
+from palmbot.ports import Pacer
+from palmbot.research.known import read_sentiment
+from palmbot.research.result import DataSet
+from palmbot.sentiment.timeline import Timeline
+from palmbot.settings import CtraderCredentials, Environment, Settings
+
+ACCOUNT_ID: Final = 1  # of a bot that has the exchange to itself
+UNLIMITED: Final = 1_000_000  # requests a second: in lock-step the machine's pace is nobody's harm
+
+Beside = Coroutine[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What the bot has whoever it trades with. ``in_memory``: nothing is kept, for measurements."""
+
+    place: Place
+    journal: Journal
+    inbox: Inbox
+    clock: SystemClock
+    in_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counterparty:
+    """The other side of the wire, and what a run needs to know of it.
+
+    ``beside`` must run beside the bot. ``on_started`` is to be called once the bot wants quotes. ``costs`` are the
+    spread and slippage paid so far, in minor units <= 0; another process does not tell them.
+    """
+
+    client: Ctrader
+    pacer: Pacer
+    timeline: Timeline
+    series: DataSet
+    beside: tuple[Beside, ...]
+    on_started: Callable[[], None] = lambda: None
+    costs: Callable[[], tuple[int, int]] = lambda: (0, 0)
+
+
+@asynccontextmanager
+async def built_in(settings: Settings, home: Home) -> AsyncIterator[Counterparty]:
+    """Open the exchange that is built in, standing where its books left it.
+
+    Raises:
+        RefusedError: another process has the books, or they belong to another market.
+        DataError: what lies beside the books cannot be read.
+        HaltError: the disk refuses.
+    """
+    books_at = ":memory:" if home.in_memory else home.place.books
+    with closing(Books(books_at)) as books, TemporaryDirectory(prefix="palmbot-") as passing:
+        files = Files.beside(Path(passing) / "exchange" if home.in_memory else home.place.books)
+        market = market_of(settings, books, home.journal)
+        spec, speed, clock = settings.instrument, settings.run.speed, home.clock
+        pacer = LockStep() if speed is None else FreeRunning()
+        engine = opened(_opening(settings), market.feed, books, pacer)
+        knobs = Knobs(starts_market=False, per_second=None, historical_per_second=None)
+        server = server_of(engine, files, Surroundings(clock, new_text), knobs, Faults(Random(settings.run.seed)))
+        try:
+            ready = await open_to_clients(server, files)
+            end = _End(server, home.inbox)
+            client = end.client = _client(settings, ready, home, end.received)
+            engine.add_listener(end)
+            if isinstance(pacer, LockStep):
+                pacer.is_quiet = end.is_quiet
+            pace = None if speed is None else Pace(clock, speed, spec.session)
+            yield Counterparty(
+                client=client,
+                pacer=pacer,
+                timeline=market.timeline,
+                series=market.series,
+                beside=(client.run(), engine.run(pace)),
+                on_started=engine.start,
+                costs=books.costs,
+            )
+        finally:
+            await server.close()
+
+
+@asynccontextmanager
+async def elsewhere(settings: Settings, home: Home, file: Path) -> AsyncIterator[Counterparty]:
+    """Reach an exchange in another process by its ready line in ``file``. What it simulates counts as SYNTHETIC.
+
+    Raises:
+        DataError: the file is no such line, or the sentiment cannot be read.
+    """
+    ready = read_ready(file)
+    client = _client(settings, ready, home, home.inbox.wake)
+    rows = () if settings.data.sentiment_file is None else _sentiment(settings)
+    series = replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)")
+    yield Counterparty(client, FreeRunning(), Timeline(rows), series, (client.run(),))
+
+
+def read_ready(file: Path) -> Ready:
+    """Return the line that ``palmbot exchange`` prints when it is ready, from a file.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        return Ready(**json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        todo = "Start `palmbot exchange` and keep the line that it prints in a file: palmbot exchange > F."
+        raise DataError("NOT_A_READY_LINE", todo, file=file, error=type(error).__name__) from None
+
+
+class _End:
+    """Listens for the end of the feed, and tells it to the bot once everything before it has arrived."""
+
+    def __init__(self, server: Server, inbox: Inbox) -> None:
+        self.client: Ctrader | None = None
+        self._server = server
+        self._inbox = inbox
+        self._ended_ms: int | None = None
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing is on the way to the bot."""
+        sent = sum(each.session.frames_sent for each in self._server.connections.values())
+        return self.client is not None and sent == self.client.frames_received
+
+    def received(self) -> None:
+        """Wake the bot: it may be idle now that this has come."""
+        self._tell_end()
+        self._inbox.wake()
+
+    def told(self, account_id: int, told: Told) -> None:
+        """Nothing: the bot hears it over the wire."""
+
+    def spot(self, symbol_id: int, tick: FeedTick) -> None:
+        """Nothing: the bot hears it over the wire."""
+
+    def ended(self) -> None:
+        """Take in that there are no more ticks."""
+        self._ended_ms = self._server.desk.engine.venue.now_ms
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if self._ended_ms is not None and self.is_quiet():
+            self._inbox.put(LinkEvent(self._ended_ms, LinkState.READY, "the feed ended", ended=True))
+            self._ended_ms = None
+
+
+def _opening(settings: Settings) -> Opening:
+    """Return an exchange for one bot: in lock-step nothing takes time."""
+    catalogue = catalogue_of(settings.instrument)
+    account = plain_account(ACCOUNT_ID, catalogue, settings.balance_minor)
+    conduct = LOCK_STEP if settings.run.speed is None else Conduct()
+    return Opening(catalogue, (account,), conduct, pieces_ms(settings))
+
+
+def _client(settings: Settings, ready: Ready, home: Home, on_received: Callable[[], None]) -> Ctrader:
+    spec = settings.instrument
+    credentials = CtraderCredentials(Environment.PAPER, ready.client_id, ready.client_secret, ready.account_id)
+    patience = (
+        Patience()
+        if settings.run.exchange_file is not None
+        else Patience(per_second=UNLIMITED, historical_per_second=UNLIMITED)
+    )
+    dial = real_dial(ready.host, ready.port, client_context(ready.host, Path(ready.ca_file)))
+    rng = Random(int.from_bytes(secret_bytes(8)))
+    wires = CtraderWires(dial, home.clock, rng, FixedToken(ready.access_token), home.inbox, on_received)
+    return Ctrader(CtraderConfig(credentials, spec.symbol, spec.core.day_start_ms, patience), wires)
+
+
+def _sentiment(settings: Settings) -> list[tuple[int, float]]:
+    if settings.data.sentiment_file is None:
+        return []
+    rows = read_sentiment(settings.data.sentiment_file, settings.data.time_zone)
+    return list(zip(rows.known_ms.tolist(), rows.score.tolist(), strict=True))
