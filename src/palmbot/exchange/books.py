@@ -100,7 +100,9 @@ class Books:
             tasks=tuple(map(tables.TASK.value, self._rows("SELECT * FROM tasks ORDER BY seq"))),
             counters=mark.counters,
             now_ms=mark.now_ms,
-            ticks=tuple((row[0], tables.TICK.value(row[1:])) for row in self._rows("SELECT * FROM ticks")),
+            ticks=tuple(
+                (row[0], tables.TICK.value(row[1:])) for row in self._rows("SELECT * FROM ticks ORDER BY symbol_id")
+            ),
         )
 
     def _mark(self, catalogue: Catalogue) -> Mark:

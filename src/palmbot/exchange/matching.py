@@ -61,8 +61,9 @@ def accept(floor: Floor, account: Account, ask: Ask) -> Working:
     binding = Binding.OPENS if target is None else Binding.JOINS
     if ask.closes or (closing and not account.is_netted):
         binding = Binding.CLOSES
+    order_id = floor.order_id()
     view = OrderView(
-        order_id=floor.order_id(),
+        order_id=order_id,
         account_id=account.account_id,
         symbol_id=order.symbol_id,
         kind=order.kind,
@@ -75,7 +76,7 @@ def accept(floor: Floor, account: Account, ask: Ask) -> Working:
         time_in_force=order.time_in_force or usual_time_in_force(order.kind),
         created_ms=floor.now_ms,
         updated_ms=floor.now_ms,
-        client_order_id=order.client_order_id or f"server-{floor.counters.order}",
+        client_order_id=f"server-{order_id}" if ask.is_stop_out else order.client_order_id,
         label=order.label,
         comment=order.comment,
         limit_px=order.limit_px,
@@ -168,8 +169,8 @@ def start(floor: Floor, working: Working, level_px: int | None = None) -> None:
         execute(floor, working)
         return
     floor.work(working)
-    if working.view.closing:
-        held = floor.accounts[working.view.account_id].positions[working.view.position_id]
+    held = floor.accounts[working.view.account_id].positions.get(working.view.position_id)
+    if working.view.closing and held is not None:
         floor.hold(replace(held, closing_id=working.order_id))
     floor.plan(floor.now_ms + delay_ms, Work.EXECUTE, working.view.account_id, working.order_id)
 

@@ -111,14 +111,17 @@ class Venue:
     def kept(self) -> Kept:
         """Return all that it is, as the books would have it after a commit."""
         floor = self._floor
+        accounts = floor.accounts.values()
+        positions = (held for account in accounts for held in account.positions.values())
+        orders = (working for account in accounts for working in account.orders.values())
         return Kept(
-            standings=tuple(account.standing for account in floor.accounts.values()),
-            positions=tuple(held for account in floor.accounts.values() for held in account.positions.values()),
-            working=tuple(working for account in floor.accounts.values() for working in account.orders.values()),
+            standings=tuple(account.standing for account in accounts),
+            positions=tuple(sorted(positions, key=lambda held: held.position_id)),
+            working=tuple(sorted(orders, key=lambda working: working.order_id)),
             tasks=tuple(sorted(floor.agenda.tasks.values(), key=lambda task: task.seq)),
             counters=floor.counters,
             now_ms=floor.now_ms,
-            ticks=tuple((number, pit.last) for number, pit in floor.pits.items() if pit.last is not None),
+            ticks=tuple((number, pit.last) for number, pit in sorted(floor.pits.items()) if pit.last is not None),
         )
 
     def equity_minor(self, account_id: int) -> int:
