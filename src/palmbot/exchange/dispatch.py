@@ -24,6 +24,7 @@ ROUTES: Final[Routes] = {
     **market_data.ROUTES,
     **trading.ROUTES,
 }
+ACCOUNT: Final = "ctidTraderAccountId"
 UNSUPPORTED: Final = refused("UNSUPPORTED_MESSAGE", "This payload type is not supported")
 VIEW_ONLY: Final = refused("TRADING_NOT_ALLOWED", "The access token does not permit trading")
 NO_ACCOUNT: Final = "Trading account is not authorized"
@@ -116,9 +117,9 @@ def _formed(reply: Message | Refused, route: Route | None, account_id: int | Non
 
 def _account_id(request: Message | None) -> int | None:
     """Return the account that ``request`` names; None where it names none."""
-    if request is None or "ctidTraderAccountId" not in request.DESCRIPTOR.fields_by_name:
+    if request is None or ACCOUNT not in request.DESCRIPTOR.fields_by_name or not request.HasField(ACCOUNT):
         return None
-    return int(getattr(request, "ctidTraderAccountId")) if request.HasField("ctidTraderAccountId") else None  # noqa: B009
+    return int(getattr(request, ACCOUNT))
 
 
 def _empty(message: Any) -> None:  # noqa: ANN401 - of any type

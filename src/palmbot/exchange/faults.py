@@ -25,7 +25,7 @@ class Fault(Enum):
     UNKNOWN_PAYLOAD = "a message of a payload type that no schema knows comes before an answer"
     FRAGMENT_WRITES = "bytes are written in small pieces"
     COALESCE_WRITES = "several messages are held back and written at once"
-    LOSE_TOKEN_REPLY = "the token endpoint does what it is asked and cuts the connection instead of answering"  # noqa: S105 - words
+    LOSE_TOKEN_REPLY = "the token endpoint does what it is asked and cuts the connection"  # noqa: S105 - words, no token
 
 
 @dataclass(frozen=True, slots=True)
