@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
+from palmbot.errors import PalmbotError
+
 
 class OrderKind(IntEnum):
     """Order types, numbered as on the wire."""
@@ -343,3 +345,27 @@ class Tokens:
     account_id: int
     asked_ms: int | None = None  # when the next pair was last asked for
     renewal: Renewal = Renewal.NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a certificate says of itself; times are UTC."""
+
+    subject: str
+    issuer: str
+    from_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a server showed when TLS was begun with it.
+
+    ``chain`` begins with its own certificate. ``failure`` says why it is not talked to; then there is no version and no
+    cipher, and the chain is what it sent, trusted or not.
+    """
+
+    version: str
+    cipher: str
+    chain: tuple[Certificate, ...]
+    failure: PalmbotError | None = None

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from palmbot.cli import auth, backtest, config, data, exchange, run
+from palmbot.cli import auth, backtest, config, data, doctor, exchange, run
 from palmbot.cli.answer import print_error
 from palmbot.errors import PalmbotError
 
@@ -19,6 +19,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 run.register(app)
 backtest.register(app)
 exchange.register(app)
+doctor.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(auth.app, name="auth")
 app.add_typer(config.app, name="config")

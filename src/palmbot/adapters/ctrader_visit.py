@@ -1,0 +1,114 @@
+"""A visit to the Open API: one connection for questions, asked one after the other, that trades nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from palmbot.adapters.ctrader_link import Link
+from palmbot.adapters.ctrader_login import authorise_account, authorise_app, choose_account
+from palmbot.adapters.tls_reason import handshake_failure
+from palmbot.errors import PalmbotError
+from palmbot.ports import Clock
+from palmbot.protocol.codec_errors import Declined
+from palmbot.protocol.events import Received
+from palmbot.protocol.messages import Message, pb
+from palmbot.protocol.session import SessionConfig
+from palmbot.settings import CtraderCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a server is, and how it is made sure that it is the one that was meant."""
+
+    address: str
+    port: int
+    host: str  # the name that its certificate must bear
+    context: ssl.SSLContext
+
+
+class Visit:
+    """See above. Leaving it hangs up.
+
+    Every question raises ``RetryError`` where no answer came in time, and what the broker's refusal means otherwise.
+
+    Args:
+        target: the server.
+        clock: the machine's.
+        answer_ms: how long an answer may take.
+        hidden: texts that are left out of the broker's words.
+    """
+
+    def __init__(self, target: Target, clock: Clock, answer_ms: int, hidden: tuple[str, ...] = ()) -> None:
+        self._target = target
+        self._link = Link(_Deaf(hidden), clock, SessionConfig(deadline_ms=answer_ms, id_prefix="visit"))
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            OSError: nobody answers.
+            ConfigError, RetryError: no secure connection came about.
+        """
+        target = self._target
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: self._link, target.address, target.port, ssl=target.context, server_hostname=target.host
+            )
+        except ssl.SSLError as failure:
+            raise handshake_failure(failure, target.host) from failure
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Hang up."""
+        self._link.close("the visit is over")
+
+    async def greet(self) -> None:
+        """Ask what everybody may ask; that there is an answer, a refusal too, is all."""
+        await self._link.ask(pb.VersionReq())
+
+    async def application(self, credentials: CtraderCredentials) -> None:
+        """Log the application in, as the bot does."""
+        await authorise_app(self._link, credentials)
+
+    async def choose_account(self, credentials: CtraderCredentials, access_token: str) -> int:
+        """Return the account that the bot would trade."""
+        return await choose_account(self._link, credentials, access_token)
+
+    async def open_account(self, account_id: int, access_token: str) -> None:
+        """Log the account in, as the bot does."""
+        await authorise_account(self._link, account_id, access_token)
+
+    async def need(self, request: Message) -> Message:
+        """Return the answer to ``request``."""
+        return await self._link.need(request)
+
+
+class _Deaf:
+    """The audience of a link on which nothing is waited for but answers."""
+
+    def __init__(self, hidden: tuple[str, ...]) -> None:
+        self._hidden = hidden
+
+    def on_spot(self, _spot: pb.SpotEvent) -> None:
+        """Nothing."""
+
+    def on_message(self, _event: Received, _declined: Declined | None) -> None:
+        """Nothing."""
+
+    def on_batch(self) -> None:
+        """Nothing."""
+
+    def on_lost(self, _reason: str, _failure: PalmbotError | None) -> None:
+        """Nothing: whoever waits for an answer is told."""
+
+    def without_secrets(self, text: str) -> str:
+        """Return the broker's words without what was told to it in confidence."""
+        for secret in self._hidden:
+            text = text.replace(secret, "[hidden]")
+        return text
