@@ -1,4 +1,4 @@
-"""An exchange for tests of its sequences: real venue, any accounts, any conduct, prices in points, time in milliseconds.
+"""An exchange for tests of its sequences: real venue, any accounts and conduct, prices in points, time in ms.
 
 Palm oil, always open, spread 2, slippage 0.5, one lot of 2,500 cu, 25 MYR a lot and side, leverage 20: one lot at 4,000
 holds 5,000 MYR.
@@ -47,8 +47,8 @@ def px(price: float) -> int:
 
 def brackets(sl: float | None = None, tp: float | None = None, **more: Any) -> Brackets:
     """Distances from the fill."""
-    asked = {"sl_distance_px": None if sl is None else px(sl), "tp_distance_px": None if tp is None else px(tp)}
-    return Brackets(**asked, **more)
+    sl_px, tp_px = (None if distance is None else px(distance) for distance in (sl, tp))
+    return Brackets(sl_distance_px=sl_px, tp_distance_px=tp_px, **more)
 
 
 def levels(sl: float | None = None, tp: float | None = None, **more: Any) -> Brackets:

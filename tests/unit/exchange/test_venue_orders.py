@@ -1,4 +1,4 @@
-"""Orders that are executed at once, event for event: fills, slices, what is not filled, late rejections (6.1, 6.2, 6.9)."""
+"""Orders that are executed at once, event for event: fills, slices, what is left, late rejections (6.1, 6.2, 6.9)."""
 
 from __future__ import annotations
 
@@ -238,9 +238,9 @@ def test_what_an_immediate_order_does_not_find_is_cancelled() -> None:
     assert said(house.passes(PROTECT)) == ["ACCEPTED PROTECTION ACCEPTED 0/1500 OPEN 1500 server"]
 
 
-@pytest.mark.parametrize("knobs", [{"liquidity_cu": 2_475}, {"liquidity_cu": 0}])
-def test_fill_or_kill_is_all_or_nothing(knobs: dict[str, int]) -> None:
-    house = House(**knobs)
+@pytest.mark.parametrize("liquidity_cu", [2_475, 0])
+def test_fill_or_kill_is_all_or_nothing(liquidity_cu: int) -> None:
+    house = House(liquidity_cu=liquidity_cu)
     house.ask(market(time_in_force=TimeInForce.FILL_OR_KILL))
     (ended,) = house.passes(FILL)
     assert said([ended]) == ["CANCELLED MARKET CANCELLED 0/2500 CLOSED 0 m1"]

@@ -1,4 +1,4 @@
-"""Positions, event for event: stops and targets, closes, amends, triggers, trailing and guaranteed stops (5.3, 6.4-6.6)."""
+"""Positions, event for event: stops and targets, closes, amends, trailing and guaranteed stops (5.3, 6.4-6.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exchange refuses: code, form and order of the checks (4.9, 5.2, 5.3, 6.9, 11.7). A refusal changes nothing."""
+"""What is refused: code, form and order of the checks (4.9, 5.2, 5.3, 6.9, 11.7). A refusal changes nothing."""
 
 from __future__ import annotations
 
