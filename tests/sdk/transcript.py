@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PALMBOT = Path(sys.executable).with_name("palmbot")
 SDK = Path(sys.executable).parents[1] / "sdk" / "bin" / "python"
 SESSION_S = 90
+SPEED = "120"  # a new quote every few seconds; the session of a minute at most fits between two breaks of the market
 
 Receipt = dict[str, Any]
 
@@ -50,10 +51,20 @@ class Transcript:
             if receipt["asked"] == "" and receipt["name"] == f"ProtoOA{name}"
         ]
 
-    def executions(self, first: str, last: str) -> list[Receipt]:
-        """Return the execution events from the first answer to one step to the first answer to another."""
-        start, end = (self.receipts.index(self.answers(step)[0]) for step in (first, last))
-        return [receipt for receipt in self.receipts[start:end] if receipt["name"] == "ProtoOAExecutionEvent"]
+    def everywhere(self, name: str) -> Iterator[Any]:
+        """Yield the value of each field of this name, at any depth of any message."""
+        pending: list[Any] = [receipt["body"] for receipt in self.receipts]
+        while pending:
+            part = pending.pop()
+            if isinstance(part, dict):
+                yield from (value for key, value in part.items() if key == name)
+            if isinstance(part, dict | list):
+                pending += part.values() if isinstance(part, dict) else part
+
+    @property
+    def executions(self) -> list[Receipt]:
+        """Every execution event, in order."""
+        return [receipt for receipt in self.receipts if receipt["name"] == "ProtoOAExecutionEvent"]
 
     @property
     def least(self) -> int:
@@ -81,7 +92,7 @@ def summary(receipt: Receipt) -> str:
 @contextmanager
 def exchange(folder: Path) -> Iterator[Path]:
     """Serve ``palmbot exchange`` from a process of its own; yield the file with its line; end it as it wants to be."""
-    command = [str(PALMBOT), "exchange", "--port", "0"]
+    command = [str(PALMBOT), "exchange", "--port", "0", "--speed", SPEED]
     with (folder / "exchange.txt").open("w+") as err:
         process = subprocess.Popen(
             command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=err, text=True

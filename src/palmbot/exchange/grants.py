@@ -70,8 +70,8 @@ class Grant:
     expires_ms: int
 
     def expires_in_s(self, now_ms: int) -> int:
-        """Return the rest of the access token's life in seconds."""
-        return max(self.expires_ms - now_ms, 0) // 1_000
+        """Return the rest of the access token's life in seconds, a begun one counted: whole when it was just given."""
+        return -(-max(self.expires_ms - now_ms, 0) // 1_000)
 
 
 @dataclass(frozen=True, slots=True)
