@@ -101,7 +101,7 @@ class TokenServer:
                 body += chunk
                 if len(body) > BODY_MAX_BYTES:
                     break
-            return response.status_code, body
+            return response.status_code, body[:BODY_MAX_BYTES]
 
 
 def _failure(error: Exception, host: str) -> PalmbotError:

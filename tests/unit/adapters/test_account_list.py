@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.exchange_house import House, Plan
 
-from palmbot.adapters.account_list import AccountList
+from palmbot.adapters.account_list import AccountList, _refused
 from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.errors import ConfigError, RejectedError, RetryError
@@ -97,6 +97,11 @@ async def test_a_certificate_of_somebody_else_is_refused_before_anything_is_said
         await accounts_at(house, ca_file=Path(other.ready.ca_file))(house.ready.access_token)
     await other.close()
     assert not house.server.clients
+
+
+def test_a_word_of_the_server_that_is_no_code_is_not_repeated() -> None:
+    for said in (pb.ErrorRes(errorCode="planted\x1b[2J"), pb.ErrorRes(errorCode=""), pb.VersionRes(version="1")):
+        assert _refused("TOKEN_REFUSED", "Log in.", said).facts == {"server_code": "UNLISTED"}
 
 
 async def test_a_port_where_nobody_is_says_so(house: House) -> None:

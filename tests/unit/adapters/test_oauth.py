@@ -195,7 +195,7 @@ async def test_an_answer_with_everything_in_it_is_a_pair(house: TokenHouse) -> N
         ('{"accessToken": "a", "refreshToken": "r", "expiresIn": Infinity}', 200),
         (WHOLE, 302),
         (WHOLE, 404),
-        ({"accessToken": "x" * 100_000}, 200),
+        (WHOLE | {"padding": "x" * 100_000}, 200),
     ],
 )
 async def test_anything_else_leaves_the_outcome_unknown(house: TokenHouse, body: Any, status: int) -> None:
@@ -204,6 +204,12 @@ async def test_anything_else_leaves_the_outcome_unknown(house: TokenHouse, body:
     assert isinstance(error, OutcomeUnknownError)
     assert error.code == "TOKEN_ANSWER_LOST"
     assert error.facts["status"] == status
+
+
+async def test_nobody_is_followed_to_another_address(house: TokenHouse) -> None:
+    house.tokens.instead.append(Response(302, location=f"{house.token_url}?grant_type=refresh_token"))
+    assert (await failure(lambda: server(house).refresh(TOKEN))).facts["status"] == 302
+    assert len(house.tokens.asked) == 1
 
 
 async def test_a_lost_answer_is_unknown(house: TokenHouse) -> None:

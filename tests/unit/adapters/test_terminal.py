@@ -39,6 +39,7 @@ async def test_lines_come_one_by_one_however_they_are_typed(pipe: tuple[int, io.
     typed.close()
     assert await person.line() == "rest"
     assert await person.line() is None
+    assert not asyncio.get_running_loop().remove_reader(reading)  # nobody listens any more
 
 
 async def test_a_wait_that_is_ended_loses_no_line(pipe: tuple[int, io.FileIO]) -> None:
@@ -100,7 +101,7 @@ class Window(webbrowser.BaseBrowser):
 def test_a_browser_is_opened_only_where_it_is_wanted_and_leaves_the_terminal_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    window, in_console = Window(), webbrowser.GenericBrowser("lynx")
+    window, in_console = Window(), webbrowser.GenericBrowser("true")
     for browser, is_wanted, is_opened in ((window, False, False), (in_console, True, False), (window, True, True)):
         monkeypatch.setattr(webbrowser, "get", partial(lambda found: found, browser))
         person = Terminal(io.StringIO(), None, has_browser=is_wanted)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -151,26 +152,32 @@ async def test_who_cancels_waits_until_the_new_pair_is_on_disk(
 @pytest.mark.usefixtures("first")
 async def test_the_end_of_the_loop_waits_for_the_answer_too(house: TokenHouse, vault: TokenVault) -> None:
     house.is_holding = True
-    begun = threading.Event()
-    renewing: list[asyncio.Future[Tokens]] = []
+    asked, cancelled = threading.Event(), threading.Event()
 
-    async def leave_at_once() -> None:
-        renewing.append(asyncio.ensure_future(keeper(house, vault).renew()))
-        await asyncio.to_thread(begun.wait)
+    class Watched(asyncio.Task[Tokens]):
+        def cancel(self, msg: object = None) -> bool:
+            cancelled.set()
+            return super().cancel(msg)
 
-    leaving = asyncio.ensure_future(asyncio.to_thread(asyncio.run, leave_at_once()))
+    async def leave() -> Watched:
+        renewing = Watched(keeper(house, vault).renew(), loop=asyncio.get_running_loop())
+        await asyncio.to_thread(asked.wait)
+        return renewing  # the loop ends here, and cancels what still runs
+
+    leaving = asyncio.ensure_future(asyncio.to_thread(asyncio.run, leave()))
     await house.is_asked.wait()
-    begun.set()
-    await asyncio.sleep(0)
+    asked.set()
+    await asyncio.to_thread(cancelled.wait)
     assert not leaving.done()
     house.let_go()
-    await leaving
-    assert renewing[0].cancelled()
+    assert (await leaving).cancelled()
     assert on_disk(vault).renewal is Renewal.DONE
 
 
 async def test_a_failure_after_cancelling_is_nobodys_surprise() -> None:
     go = threading.Event()
+    surprises: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: surprises.append(context))
 
     def fail() -> None:
         go.wait()
@@ -183,6 +190,9 @@ async def test_a_failure_after_cancelling_is_nobodys_surprise() -> None:
     go.set()
     with pytest.raises(asyncio.CancelledError):
         await failing
+    del failing
+    gc.collect()
+    assert surprises == []
 
 
 @pytest.mark.usefixtures("first")
@@ -213,7 +223,7 @@ async def test_a_lost_answer_is_cleared_up_by_asking_once_more_and_then_a_login_
     assert standing(on_disk(vault), house.clock.now_ms) is Standing.DEAD
     assert house.refreshes == 2
     for _ in range(2):
-        house.clock.now_ms += DAY_MS
+        house.clock.now_ms += 30 * DAY_MS
         assert (await raised(keeper(house, vault).renew_if_due())).code == "LOGIN_NEEDED"
         assert (
             await raised(keeper(house, vault).renew_refused(first, "CH_ACCESS_TOKEN_INVALID"))
