@@ -112,6 +112,7 @@ class PeerConnection(asyncio.Protocol):
         self.session = Session(Role.SERVER, peer.now_ms(), SessionConfig(silence_ms=10**9))
         self.transport: asyncio.Transport
         self.is_lost = True  # or not there yet
+        self.ids_heard: list[str] = []
         self._ids: dict[type[Message], str] = {}  # of the newest request of each class
         self._timer: asyncio.TimerHandle | None = None
 
@@ -130,6 +131,7 @@ class PeerConnection(asyncio.Protocol):
             if isinstance(event, Received):
                 self.peer.heard.append(event.message)
                 self._ids[type(event.message)] = event.client_msg_id
+                self.ids_heard.append(event.client_msg_id)
                 for answer in self.peer.answers.get(type(event.message), silence)(event.message):
                     self.session.send(answer, self.peer.now_ms(), "" if is_event(answer) else event.client_msg_id)
         self.flush()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.scripted_peer import ACCOUNT, entry, error, silence, spot
 from tests.unit.adapters.ctrader_world import EPOCH_MS, World, entering, story
 
 from palmbot.adapters.ctrader_keeper import Patience
-from palmbot.errors import RetryError
-from palmbot.model import LinkEvent, LinkState, OrderEvent, Quote
+from palmbot.errors import InvariantError, RetryError
+from palmbot.live.inbox import Inbox
+from palmbot.model import BrokerEvent, LinkEvent, LinkState, OrderEvent, Quote
 from palmbot.protocol.frames import FRAME_MAX_BYTES
 from palmbot.protocol.messages import Message, pb
 from palmbot.units import HOUR_MS
@@ -142,6 +144,37 @@ async def test_an_answer_that_comes_over_the_next_link_is_known_by_the_orders_ow
     world.peer.last.send(*entry(entering().client_order_id))
     await world.passes(1)
     assert [event.request_id for event in world.order_events()] == [entering().client_order_id] * 2 + [""]
+
+
+@story()
+async def test_no_two_links_number_their_requests_alike(world: World) -> None:
+    await world.ready()
+    first = set(world.peer.last.ids_heard)
+    cut(world)
+    await world.passes(5)
+    second = set(world.peer.last.ids_heard)
+    assert len(first) == 6
+    assert second
+    assert not first & second
+
+
+def test_a_bug_ends_the_client_instead_of_the_link_alone() -> None:
+    class BrokenInbox(Inbox):
+        def put(self, event: BrokerEvent) -> None:
+            if isinstance(event, OrderEvent):
+                raise InvariantError("A_BUG", "Report this.")
+            super().put(event)
+
+    async def tell(world: World) -> None:
+        await world.ready()
+        world.ctrader._wires = replace(world.ctrader._wires, inbox=BrokenInbox())
+        world.peer.last.send(*entry("x"))
+        failure = await world.failure()
+        assert isinstance(failure, InvariantError)
+        assert failure.code == "A_BUG"
+        assert len(world.peer.connections) == 1
+
+    World().play(tell)
 
 
 @story()

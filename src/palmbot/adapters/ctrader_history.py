@@ -19,7 +19,7 @@ from palmbot.protocol.codec import Terms, bars_of
 from palmbot.protocol.codec_errors import Declined, error_of
 from palmbot.protocol.codes import RATE_LIMITS
 from palmbot.protocol.messages import pb
-from palmbot.units import DAY_MS, MINUTE_MS, SECOND_MS
+from palmbot.units import DAY_MS, MINUTE_MS
 
 LATEST_MS = 2_147_483_646_000  # the newest bars, whatever the time
 PAGE_BARS = 4_000
@@ -104,6 +104,7 @@ async def read_bars(link: Link, clock: Clock, terms: Terms, wanted: Wanted) -> l
     grid, until_ms = wanted.grid, wanted.until_ms
     part = grid.part()
     pieces: dict[int, HistoryBar] = {}
+    bars: list[HistoryBar] = []
     for _ in range(PAGES_MAX):
         request = pb.GetTrendbarsReq(
             ctidTraderAccountId=terms.account_id,
@@ -118,11 +119,11 @@ async def read_bars(link: Link, clock: Clock, terms: Terms, wanted: Wanted) -> l
         if not older:
             return joined(pieces, grid)[-wanted.count :]
         pieces = dict(sorted((older | pieces).items()))
-        until_ms = next(iter(pieces)) - 1
+        until_ms = max(next(iter(pieces)) - 1, 0)
         bars = joined(pieces, grid)[1:]  # the oldest may lack its first pieces
-        if len(bars) >= wanted.count or until_ms <= 0:
+        if len(bars) >= wanted.count:
             break
-    return joined(pieces, grid)[1:][-wanted.count :]
+    return bars[-wanted.count :]
 
 
 async def _page(link: Link, clock: Clock, request: pb.GetTrendbarsReq) -> Iterable[pb.Trendbar]:
@@ -133,8 +134,7 @@ async def _page(link: Link, clock: Clock, request: pb.GetTrendbarsReq) -> Iterab
             return cast("pb.GetTrendbarsRes", answer).trendbar
         if answer.code not in RATE_LIMITS:
             raise error_of(answer, "GetTrendbarsReq")
-        told_s = (answer.retry_after_ms or 0) / SECOND_MS  # a hint that may be too short
-        await clock.sleep(min(max(2**attempt, told_s), TRY_AGAIN_MAX_S))
+        await clock.sleep(min(2**attempt, TRY_AGAIN_MAX_S))  # the broker's own word, which the link heeds, may be short
     raise RetryError("HISTORY_QUOTA", "Try again later: the broker gives no more history for now.", tries=TRIES_MAX)
 
 

@@ -66,8 +66,9 @@ async def test_an_account_that_is_suddenly_empty_is_read_again_before_it_is_beli
     world.peer.answers[pb.ReconcileReq] = reconcile
     assert len((await world.ctrader.account()).positions) == 1
     world.peer.answers[pb.ReconcileReq] = lambda _: [pb.ReconcileRes(ctidTraderAccountId=ACCOUNT)]
-    before = len(world.peer.asked(pb.ReconcileReq))
+    before, start_ms = len(world.peer.asked(pb.ReconcileReq)), world.clock.monotonic_ms()
     assert (await world.ctrader.account()).positions == ()  # it stays so
+    assert world.clock.monotonic_ms() - start_ms > 2_000
     assert len(world.peer.asked(pb.ReconcileReq)) - before == 5
     assert (await world.ctrader.account()).positions == ()
     assert len(world.peer.asked(pb.ReconcileReq)) - before == 7  # and is believed now

@@ -70,6 +70,34 @@ async def test_what_an_entry_leads_to_is_told_as_its_answer_and_the_servers_own_
 
 
 @story()
+async def test_requests_are_remembered_until_their_last_answer_or_the_end_of_the_link(world: World) -> None:
+    await world.ready()
+    await world.ctrader.submit(entering())
+    await world.passes(0.2)
+    accepted, filled, _ = entry(NAME)
+    world.peer.last.send(accepted, answering=pb.NewOrderReq)
+    await world.passes(0.2)
+    assert list(world.ctrader._asked.values()) == [NAME]
+    world.peer.last.send(filled, answering=pb.NewOrderReq)
+    await world.passes(0.2)
+    assert world.ctrader._asked == {}
+    await world.ctrader.submit(entering())
+    world.ctrader.abort("the test")
+    assert world.ctrader._asked == {}
+
+
+@story()
+async def test_an_answer_that_shows_neither_order_nor_position_is_told(world: World) -> None:
+    await world.ready()
+    await world.ctrader.submit(closing())
+    await world.passes(0.2)
+    world.peer.last.send(execution(pb.ORDER_REJECTED, errorCode="MARKET_CLOSED"), answering=pb.ClosePositionReq)
+    await world.passes(1)
+    (event,) = world.order_events()
+    assert (event.execution, event.request_id) == (Execution.REJECTED, closing().client_order_id)
+
+
+@story()
 async def test_an_amend_sends_both_levels_as_the_decimals_that_they_are(world: World) -> None:
     await world.ready()
     await world.ctrader.submit(amending(395_012_300, 409_050_000))
