@@ -222,8 +222,6 @@ async def to_the_end(work: Callable[[], ResultT]) -> ResultT:
             cancelled = error
         except Exception:  # noqa: BLE001 - it is the task's, and raised below
             break
-    if cancelled is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # seen: what failed is on disk, and the one who cancelled does not want to know
-    raise cancelled
+    if cancelled is not None:
+        raise cancelled  # what failed is noted on disk, and who cancelled does not want to know
+    return task.result()
