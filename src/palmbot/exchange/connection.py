@@ -26,6 +26,7 @@ from palmbot.protocol.session import Role, Session, SessionConfig
 from palmbot.units import SECOND_MS
 
 EVENTS_A_TURN: Final = 64
+ID_MAX: Final = 1_000  # characters of a clientMsgId: it is kept with what it asked for
 COALESCED_S: Final = 0.02
 BROKEN_CODES: Final = {"FRAME_TOO_LONG": "FRAME_TOO_LONG"}  # any other break is an invalid request
 
@@ -69,8 +70,8 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None  # when the client's turn goes on
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
-        self._late: deque[bytes] = deque()  # written by a fault's delay, in order
-        self._late_ms = 0
+        self._late: deque[bytes] = deque()  # what a fault delays, in order
+        self._unframed = 0  # bytes that came since the last whole frame
 
     # -- asyncio.Protocol
 
@@ -90,9 +91,13 @@ class Connection(asyncio.Protocol):
             self._arm()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, and answer what they ask."""
+        """Take bytes, and answer what they ask. A stranger may not make us keep much."""
+        frames = self.session.frames_received
         self.session.receive_data(data, self._desk.clock.monotonic_ms())
         self._take_turn()
+        self._unframed = 0 if self.session.frames_received > frames else self._unframed + len(data)
+        if self.client.application is None and self._unframed > self._desk.knobs.stranger_max_bytes:
+            self.cut("a long frame before application auth")
 
     def pause_writing(self) -> None:
         """The client does not read: hear it no more until it does."""
@@ -219,6 +224,9 @@ class Connection(asyncio.Protocol):
     def _serve(self, number: int, message: Message | None, client_msg_id: str) -> None:
         """Answer a request, or let a fault do so."""
         desk, now_ms = self._desk, self._desk.clock.monotonic_ms()
+        if len(client_msg_id) > ID_MAX:
+            self.send(pb.ErrorRes(errorCode="INVALID_REQUEST", description=f"clientMsgId is longer than {ID_MAX}"))
+            return
         barred = under_maintenance(desk)
         if barred is None and self._limiter is not None:
             barred = too_often(self._limiter, number, now_ms)
@@ -256,12 +264,11 @@ class Connection(asyncio.Protocol):
             self.cut("it does not read")
 
     def _write_later(self, data: bytes, delay_ms: int) -> None:
-        now_ms = self._desk.clock.monotonic_ms()
-        self._late_ms = max(self._late_ms, now_ms + delay_ms)
         self._late.append(data)
-        asyncio.get_running_loop().call_later((self._late_ms - now_ms) / SECOND_MS, self._write_late)
+        asyncio.get_running_loop().call_later(delay_ms / SECOND_MS, self._write_late)
 
     def _write_late(self) -> None:
+        """Write what has waited longest: whatever the delays are, the order stays."""
         if self._late:
             self._write(self._late.popleft())
 

@@ -24,6 +24,7 @@ ROUTES: Final[Routes] = {
     **market_data.ROUTES,
     **trading.ROUTES,
 }
+ROWS_MAX: Final = 1_000  # of ids or volumes in one request; clients are told to ask for some fifty at a time
 ACCOUNT: Final = "ctidTraderAccountId"
 UNSUPPORTED: Final = refused("UNSUPPORTED_MESSAGE", "This payload type is not supported")
 VIEW_ONLY: Final = refused("TRADING_NOT_ALLOWED", "The access token does not permit trading")
@@ -94,11 +95,23 @@ def _barred(client: Client, desk: Desk, route: Route | None, request: Message | 
     account_id = _account_id(request)
     if needs >= Needs.ACCOUNT and account_id is not None and account_id not in client.keys:
         return refused(desk.knobs.unauthorised_code, NO_ACCOUNT)
-    absent = () if request is None else missing(request)
-    if absent:
-        return invalid(f"Message has no valid {', '.join(absent)}")
+    if request is not None:
+        meaningless = _means_nothing(request)
+        if meaningless is not None:
+            return meaningless
     if needs >= Needs.TRADING and account_id is not None and client.keys[account_id].scope is not Scope.TRADE:
         return VIEW_ONLY
+    return None
+
+
+def _means_nothing(request: Message) -> Refused | None:
+    """Return why a request of any kind cannot be handled; None where it can."""
+    absent = missing(request)
+    if absent:
+        return invalid(f"Message has no valid {', '.join(absent)}")
+    for field, content in request.ListFields():
+        if field.is_repeated and len(content) > ROWS_MAX:
+            return invalid(f"{field.name} has more than {ROWS_MAX} values")
     return None
 
 
