@@ -54,7 +54,10 @@ FUTURE = {
     r"\b(broker connection|connection to a broker|--env (demo|live)|dry[- ]run)\b": "palmbot.adapters.ctrader",
     r"\bin virtual time\b": "palmbot.simulation",
     r"\bpalmbot auth\b": "auth login",
-    **{rf"\bpalmbot {name}\b": name for name in ("audit", "parity", "simulate", "reconcile", "halt", "resume", "flatten")},
+    **{
+        rf"\bpalmbot {name}\b": name
+        for name in ("audit", "parity", "simulate", "reconcile", "halt", "resume", "flatten")
+    },
 }
 DENIAL = re.compile(r"\b(no|not|nothing|never|without|yet|refused?|refuses|rejected|cannot)\b", re.IGNORECASE)
 

@@ -80,6 +80,7 @@ async def _examined(
         patient = Patient(
             settings=partial(load_settings, sources),
             server=whom.server,
+            is_paper=environment is Environment.PAPER,
             is_built_in=environment is Environment.PAPER and exchange_file is None,
             other=whom.other(),
             credentials=whom.credentials,

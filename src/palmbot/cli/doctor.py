@@ -131,8 +131,8 @@ def table(checks: Sequence[Check]) -> str:
 
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     rows.add_column("", no_wrap=True)
-    rows.add_column("check", no_wrap=True)
-    rows.add_column("what was found", overflow="fold", ratio=1)
+    rows.add_column("check", min_width=10)
+    rows.add_column("what was found", overflow="fold", ratio=1, min_width=20)
     for name, check in merged(checks):
         style = STYLES[check.ok]
         found = Text(check.detail, "dim" if check.ok is None else "")

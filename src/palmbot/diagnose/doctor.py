@@ -21,12 +21,13 @@ STOOD_IN = "not asked: an exchange on this machine stands in for cTrader"
 class Patient:
     """What is looked at, as functions that raise what is wrong.
 
-    ``server`` is given the settings where it ``is_built_in``, for then they make it. ``other`` is the server of the
-    other environment.
+    On paper credentials and token come with the server; one that ``is_built_in`` is made of the settings. ``other`` is
+    the server of the other environment.
     """
 
     settings: Callable[[], Settings]
     server: Callable[..., Awaitable[Found[Server]]]
+    is_paper: bool
     is_built_in: bool
     other: Server | None
     credentials: Callable[[], CtraderCredentials]
@@ -43,11 +44,11 @@ async def examine(patient: Patient, exam: Examination) -> None:
     await exam.look("disk", partial(home.look_at_disk, patient.try_folder), settings)
     await exam.look("database", partial(home.look_at_database, patient.read_schema), settings)
     where = await exam.look("server", patient.server, *((settings,) if patient.is_built_in else ()))
-    needs = (where,) if patient.other is None else ()  # a stand-in brings its own
-    credentials = await exam.look("credentials", lambda *_: home.look_at_credentials(patient.credentials), *needs)
+    whence = (where,) if patient.is_paper else ()
+    credentials = await exam.look("credentials", lambda *_: home.look_at_credentials(patient.credentials), *whence)
     if credentials.found is not None:
         exam.hide(credentials.value.client_secret)
-    token = await exam.look("token", lambda *_: patient.access_token(), *needs)
+    token = await exam.look("token", lambda _: patient.access_token(), where if patient.is_paper else settings)
     if token.found is not None:
         exam.hide(token.value)
     async with AsyncExitStack() as stack:
