@@ -91,7 +91,7 @@ def refused(folder: Path, *words: str) -> tuple[int, str]:
 
 
 async def test_it_says_where_it_is_trades_and_ends_in_order(tmp_path: Path) -> None:
-    with exchange(tmp_path, "--speed", "600", "--balance", "50000") as running:
+    with exchange(tmp_path, "--speed", "600", "--balance", "50000", "-v") as running:
         ready = running.ready
         assert list(ready) == KEYS
         assert ready["host"] == "127.0.0.1"
@@ -119,6 +119,7 @@ async def test_it_says_where_it_is_trades_and_ends_in_order(tmp_path: Path) -> N
         await client.lost
         assert (code, out) == (0, "")
         assert "SYNTHETIC" in err
+        assert "connection 1 ended: the exchange stops" in err
         assert not any(ready[name] in err for name in SECRETS)
         assert not list((tmp_path / "palmbot-data").iterdir()), "nothing is left of what was not to be kept"
 

@@ -40,6 +40,7 @@ BROKER: Final = "palmbot-simulated"
 TOKEN_BYTES: Final = 32
 
 OnReady = Callable[[Mapping[str, Any]], None]
+OnFarewell = Callable[[int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,16 @@ class _Kept:
     files: Files
 
 
-def serve_exchange(settings: Settings, state: Path | None, on_ready: OnReady) -> None:
+def serve_exchange(
+    settings: Settings, state: Path | None, on_ready: OnReady, on_farewell: OnFarewell = lambda _number, _why: None
+) -> None:
     """Serve clients until a signal comes; ``on_ready`` is given the line that says where and how.
 
     Args:
         settings: instrument, balance, data, and of the run its seed, speed and port.
         state: the books, with certificates and grants beside them; None keeps nothing.
         on_ready: called once clients can connect.
+        on_farewell: told the number of each connection that ended, and why.
 
     Raises:
         UsageError: the port is taken, or a file is not what it should be.
@@ -65,7 +69,7 @@ def serve_exchange(settings: Settings, state: Path | None, on_ready: OnReady) ->
     """
     _allow_many_clients()
     with _kept(settings, state) as kept, closing(Books(kept.books)) as books:
-        asyncio.run(_serve(settings, books, kept.files, on_ready))
+        asyncio.run(_serve(settings, (books, kept.files), on_ready, on_farewell))
 
 
 @contextmanager
@@ -81,7 +85,8 @@ def _kept(settings: Settings, state: Path | None) -> Iterator[_Kept]:
         yield _Kept(":memory:", Files.beside(Path(folder) / "exchange"))
 
 
-async def _serve(settings: Settings, books: Books, files: Files, on_ready: OnReady) -> None:
+async def _serve(settings: Settings, kept: tuple[Books, Files], on_ready: OnReady, on_farewell: OnFarewell) -> None:
+    books, files = kept
     clock, spec, speed = SystemClock(), settings.instrument, settings.run.speed
     catalogue = catalogue_of(spec)
     plain = plain_account(ACCOUNT_ID, catalogue, settings.balance_minor)
@@ -90,6 +95,7 @@ async def _serve(settings: Settings, books: Books, files: Files, on_ready: OnRea
     engine = opened(opening, _feed(settings, books), books, FreeRunning())
     surroundings = Surroundings(clock, new_text)
     server = server_of(engine, files, surroundings, Knobs(), Faults(Random(settings.run.seed)))
+    server.on_farewell = on_farewell
     try:
         ready = await open_to_clients(server, files, settings.run.port)
         pace = None if speed is None else Pace(clock, speed, spec.session)

@@ -67,4 +67,8 @@ def exchange(options: ExchangeOptions) -> None:
         if not options.as_json:
             print_note("The simulated exchange (SYNTHETIC) is open; save that line to a file for --exchange.")
 
-    serve_exchange(settings, options.state, ready)
+    def farewell(number: int, why: str) -> None:
+        if options.verbose:
+            print_note(f"connection {number} ended: {why}")
+
+    serve_exchange(settings, options.state, ready, farewell)

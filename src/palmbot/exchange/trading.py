@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from palmbot.exchange.client import Client
-from palmbot.exchange.desk import Desk, Needs, Reply, Route, Routes, invalid
+from palmbot.exchange.desk import Desk, Needs, Reply, Route, Routes
 from palmbot.exchange.values import Refused
 from palmbot.exchange.wire import TradingReq, request_of
 from palmbot.protocol.messages import pb
-
-LABEL_MAX, COMMENT_MAX, CLIENT_ORDER_ID_MAX = 100, 512, 50
 
 
 def trade(desk: Desk, client: Client, request: TradingReq) -> Reply:
@@ -19,21 +17,8 @@ def trade(desk: Desk, client: Client, request: TradingReq) -> Reply:
     return desk.engine.request(request.ctidTraderAccountId, asked, client.asking)
 
 
-def new_order(desk: Desk, client: Client, request: pb.NewOrderReq) -> Reply:
-    """Send a new order, unless its texts are too long."""
-    lengths = (
-        ("label", request.label, LABEL_MAX),
-        ("comment", request.comment, COMMENT_MAX),
-        ("clientOrderId", request.clientOrderId, CLIENT_ORDER_ID_MAX),
-    )
-    for name, text, most in lengths:
-        if len(text) > most:
-            return invalid(f"{name} is longer than {most} characters")
-    return trade(desk, client, request)
-
-
 ROUTES: Routes = {
-    pb.NEW_ORDER_REQ: Route(new_order, Needs.TRADING),
+    pb.NEW_ORDER_REQ: Route(trade, Needs.TRADING),
     pb.CANCEL_ORDER_REQ: Route(trade, Needs.TRADING),
     pb.AMEND_ORDER_REQ: Route(trade, Needs.TRADING),
     pb.AMEND_POSITION_SLTP_REQ: Route(trade, Needs.TRADING),
