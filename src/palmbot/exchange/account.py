@@ -29,6 +29,11 @@ class Account:
         return self.terms.account_id
 
     @property
+    def watched_pct(self) -> float:
+        """Margin level above which nothing can happen for lack of margin."""
+        return max([self.terms.stop_out_pct, *(call.threshold_pct for call in self.margin_calls)])
+
+    @property
     def is_netted(self) -> bool:
         """Whether it has one position a symbol."""
         return self.terms.type is AccountType.NETTED

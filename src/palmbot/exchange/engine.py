@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from palmbot.core.fills import NEVER_MS
 from palmbot.exchange.books import Books, Place
 from palmbot.exchange.feed import Feed, FeedTick
 from palmbot.exchange.pacer import Pace
@@ -18,7 +19,7 @@ from palmbot.exchange.terms import Terms
 from palmbot.exchange.values import CashKind, Refused, Request, Told
 from palmbot.exchange.venue import Venue
 from palmbot.ports import Pacer
-from palmbot.units import RATE_ONE_E8
+from palmbot.units import MINUTE_MS, RATE_ONE_E8
 
 
 class Listener(Protocol):
@@ -143,8 +144,9 @@ class Engine:
         moved.append((catalogue.traded_id, tick))
         told: list[Told] = []
         for symbol_id, each in moved:
+            self._keep_minute(symbol_id, each.ts_ms)
             told += self.venue.tick(symbol_id, each)
-            self._moved(symbol_id, each)
+            self._ticks[symbol_id] = each
         self._feed_state = self._feed.position_state()
         self._tell(told)
         for symbol_id, each in moved:
@@ -160,11 +162,13 @@ class Engine:
             if quote is not None
         ]
 
-    def _moved(self, symbol_id: int, tick: FeedTick) -> None:
-        self._ticks[symbol_id] = tick
-        minute = self.venue.prices[symbol_id].minute
-        if minute is not None:
-            self._candles[symbol_id, minute.ts_ms] = minute
+    def _keep_minute(self, symbol_id: int, until_ms: int) -> None:
+        """Keep for the books the candle that a tick at ``until_ms`` would end, if ticks of it are not in them yet."""
+        last = self._ticks.get(symbol_id)
+        if last is not None and last.ts_ms // MINUTE_MS != until_ms // MINUTE_MS:
+            minute = self.prices[symbol_id].minute
+            if minute is not None:
+                self._candles[symbol_id, minute.ts_ms] = minute
 
     # -- requests
 
@@ -224,6 +228,8 @@ class Engine:
 
     def _commit(self) -> None:
         """Write what changed, and where the market is."""
+        for symbol_id in self._ticks:
+            self._keep_minute(symbol_id, NEVER_MS)
         place = Place(self._ticks, self._feed_state, self._candles) if self._feed_state is not None else None
         self.books.save(self.venue.changes, self.venue.mark, place)
         self.venue.changes.clear()

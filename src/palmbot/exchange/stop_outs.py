@@ -15,6 +15,8 @@ from palmbot.model import OrderKind
 def watch(floor: Floor, account: Account) -> None:
     """Look at the margin level of an account after a tick; warn, and close positions where it is too low."""
     used, equity = account.used_margin_minor, floor.equity_minor(account)
+    if equity * 100 > account.watched_pct * used:
+        return
     _call(floor, account, equity, used)
     if not is_below(equity, used, account.terms.stop_out_pct):
         return

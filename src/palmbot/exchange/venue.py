@@ -185,9 +185,9 @@ class Venue:
     def due_ms(self) -> int | None:
         """Return when time alone does something next; None where nothing is waiting."""
         task = self._floor.agenda.next()
-        due_ms = min((pit.due_ms for pit in self._floor.pits.values()), default=NEVER_MS)
-        if task is not None:
-            due_ms = min(due_ms, task.due_ms)
+        due_ms = NEVER_MS if task is None else task.due_ms
+        for pit in self._floor.pits.values():
+            due_ms = min(due_ms, pit.due_ms)
         return None if due_ms == NEVER_MS else due_ms
 
     def advance(self, now_ms: int) -> list[Told]:

@@ -150,3 +150,56 @@ async def test_a_request_while_the_next_tick_is_waited_for_meets_the_last_one_an
         assert coming is not None
         assert coming.ts_ms == OPEN + 15 * SECOND_MS  # the tick that was being waited for is not lost
         running.cancel()
+
+
+async def test_a_pace_that_is_woken_says_so_and_counts_from_where_it_was() -> None:
+    clock = WallClock()
+    pace = Pace(clock, 60.0, Session())
+    assert pace.now_ms() is None
+    pace.wake()  # nobody waits
+    assert await pace.until(OPEN)
+
+    class Endless(WallClock):
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+            await asyncio.Event().wait()
+
+    endless = Endless()
+    endless.now_ms = clock.now_ms
+    pace._clock = endless
+    waiting = asyncio.create_task(pace.until(OPEN + MINUTE_MS))
+    await turns()
+    pace.wake()
+    assert await waiting is False
+    pace._clock = clock
+    clock.now_ms += 400
+    assert await pace.until(OPEN + MINUTE_MS)
+    assert clock.slept[-1] == pytest.approx(0.6)  # a minute at 60 is a second in all
+
+
+async def test_a_wait_that_is_cancelled_is_cancelled_even_if_it_was_woken_too() -> None:
+    class Endless(WallClock):
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+            await asyncio.Event().wait()
+
+    pace = Pace(Endless(), 60.0, Session())
+    waiting = asyncio.create_task(pace.until(OPEN))
+    await turns()
+    pace.wake()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_market_time_goes_on_between_ticks_but_not_through_closed_hours() -> None:
+    clock = WallClock()
+    pace = Pace(clock, 60.0, PALM_OIL.session)
+    lunch = OPEN + 2 * HOUR_MS
+    await pace.until(lunch - MINUTE_MS)
+    clock.now_ms += 500
+    assert pace.now_ms() == lunch - MINUTE_MS // 2
+    clock.now_ms += 1_000
+    assert pace.now_ms() == lunch + 2 * HOUR_MS + MINUTE_MS // 2  # half a minute into the afternoon
+    await pace.until(lunch + 2 * HOUR_MS + MINUTE_MS)
+    assert pace.now_ms() == lunch + 2 * HOUR_MS + MINUTE_MS
