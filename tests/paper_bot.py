@@ -139,12 +139,12 @@ class Exchange:
 
     def closed(self) -> dict[int, int]:
         """Return the net result of every position that is no longer open."""
-        money = "SUM(COALESCE(gross_minor + swap_minor + both_commissions_minor + fee_minor, 0))"
+        money = "SUM(COALESCE(close_gross_minor + close_swap_minor + close_commission_minor + close_fee_minor, 0))"
         gone = "position_id NOT IN (SELECT position_id FROM positions)"
         return dict(self.rows(f"SELECT position_id, {money} FROM deals WHERE {gone} GROUP BY position_id"))  # noqa: S608 - the test's own words
 
     def balance(self) -> int:
-        return int(self.rows("SELECT balance_minor FROM account")[0][0])
+        return int(self.rows("SELECT balance_minor FROM accounts")[0][0])
 
 
 class Journal:
@@ -202,7 +202,9 @@ def assert_no_bar_is_lost(folder: Path) -> None:
     bars = Journal(data).bars()
     ends = [bar[0] for bar in bars]
     assert ends == sorted(set(ends))
-    found = Exchange(data, folder / "aside").rows("SELECT ts_ms, 0, open_px, high_px, low_px, close_px FROM candles")
+    found = Exchange(data, folder / "aside").rows(
+        "SELECT ts_ms, 0, open_px, high_px, low_px, close_px FROM candles WHERE symbol_id = 1"
+    )
     pieces = [Forming(*row) for row in sorted(found)]
     spec = PALM_OIL
     sent = joined(pieces, HOUR_MS, spec.core.day_start_ms, pieces[-1].ts_ms)
