@@ -36,7 +36,6 @@ from palmbot.units import HOUR_MS
 
 ACCOUNT_ID: Final = 1_000_001
 LOGIN: Final = 5_000_001
-BROKER: Final = "palmbot-simulated"
 TOKEN_BYTES: Final = 32
 
 OnReady = Callable[[Mapping[str, Any]], None]
@@ -90,7 +89,7 @@ async def _serve(settings: Settings, kept: tuple[Books, Files], on_ready: OnRead
     clock, spec, speed = SystemClock(), settings.instrument, settings.run.speed
     catalogue = catalogue_of(spec)
     plain = plain_account(ACCOUNT_ID, catalogue, settings.balance_minor)
-    account = replace(plain, terms=replace(plain.terms, login=LOGIN, broker=BROKER))
+    account = replace(plain, terms=replace(plain.terms, login=LOGIN))
     opening = Opening(catalogue, (account,))
     engine = opened(opening, _feed(settings, books), books, FreeRunning())
     surroundings = Surroundings(clock, new_text)

@@ -35,7 +35,7 @@ class Terms:
     is_fair_stop_out: bool = True  # a stop-out closes whole positions
     stop_out_order: StopOutOrder = StopOutOrder.MOST_MARGIN_USED_FIRST
     stop_out_pct: int = 50  # margin level below which positions are closed; no client is told it
-    broker: str = "palmbot"
+    broker: str = "palmbot-simulated"
     registered_ms: int = 0
 
 
