@@ -353,6 +353,8 @@ def _deal(floor: Floor, working: Working, volume_cu: int, strike: Strike, touche
         return working
     if not floor.conduct.knobs.flip_keeps_position:
         working = replace(working, view=replace(working.view, position_id=floor.position_id()))
+    elif held.protection_id:
+        protection.settle(floor, held)  # the id is needed for what comes
     return _deal(floor, working, volume_cu - part_cu, strike, touched)
 
 

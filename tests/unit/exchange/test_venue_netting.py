@@ -58,7 +58,8 @@ def test_a_larger_order_turns_it_over_in_two_deals(keeps: bool, position_id: int
     house = netted(flip_keeps_position=keeps)
     house.open()
     house.ask(market(-1, 4_000, brackets(30, 40)))
-    first, second = house.passes(FILL)
+    filled, guarded = house.passes(FILL), house.passes(PROTECT)
+    first, second = filled[0], filled[-1]
     assert said([first, second]) == [
         "PARTIAL_FILL MARKET ACCEPTED 2500/4000 CREATED 0 m1",
         "FILLED MARKET FILLED 4000/4000 OPEN 1500 m1",
@@ -66,12 +67,12 @@ def test_a_larger_order_turns_it_over_in_two_deals(keeps: bool, position_id: int
     assert facts(first.deal.close, "closed_cu", "gross_minor") == (LOT, -7_500)
     assert second.deal.close is None
     assert facts(second.position, "position_id", "side", "entry_px") == (position_id, -1, px(3_999.5))
-    told = said(house.passes(PROTECT))
-    assert told[-1] == "ACCEPTED PROTECTION ACCEPTED 0/1500 OPEN 1500 server"
+    ended = ["CANCELLED PROTECTION CANCELLED 0/2500 CLOSED 0 server"]  # at once where the id is needed again
+    assert said(filled[1:-1]) == (ended if keeps else [])
+    assert said(guarded) == ([] if keeps else ended) + ["ACCEPTED PROTECTION ACCEPTED 0/1500 OPEN 1500 server"]
     (held,) = house.account.open
     assert facts(held.levels, "sl_px", "tp_px") == (px(4_029.5), px(3_959.5))  # of the order that turned it
     assert len(house.account.order_views(with_protection=True)) == 1
-    assert told[:-1] == (["CANCELLED PROTECTION CANCELLED 0/2500 CLOSED 0 server"] if not keeps else told[:-1])
 
 
 def test_a_turned_position_without_levels_of_its_own_does_not_inherit_those_of_the_old_one() -> None:
