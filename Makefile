@@ -12,7 +12,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run test check gates format lint types contracts locks unit bench fuzz lock proto chromium
+.PHONY: help setup run test check gates format lint types contracts locks unit bench fuzz lock proto chromium postgresql
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 VENV := .venv
@@ -122,7 +122,7 @@ unit: $(VENV)/.dev $(VENV)/.palmbot
 check: gates unit
 
 # A red gate does not hide the tests' result, and green tests do not hide a red gate.
-test: $(VENV)/.dev $(VENV)/.palmbot $(VENV)/.sdk $(VENV)/.chart chromium
+test: $(VENV)/.dev $(VENV)/.palmbot $(VENV)/.sdk $(VENV)/.chart chromium postgresql
 	@$(MAKE) --keep-going gates && gates=0 || gates=1; \
 	$(PYTEST) --hypothesis-profile=ci $(ARGS) && tests=0 || tests=$$?; \
 	[ $$gates = 0 ] || echo "make: a gate is red, see above" >&2; \
@@ -136,6 +136,15 @@ chromium:
 	        apt-get install -qq --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null && exit 0; \
 	fi; \
 	echo "make: no Chromium here: the browser tests skip themselves" >&2
+
+postgresql:
+	@for program in $$(command -v pg_ctl) /usr/lib/postgresql/*/bin/pg_ctl; do [ -x "$$program" ] && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "make: installing PostgreSQL for the tests of its tables (apt-get install postgresql)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -qq --yes --no-install-recommends postgresql >/dev/null && exit 0; \
+	fi; \
+	echo "make: no PostgreSQL here: its tests skip themselves" >&2
 
 # --- locks ------------------------------------------------------------------------------------------------------------
 

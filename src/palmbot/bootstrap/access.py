@@ -33,8 +33,12 @@ class Access:
 
 def store_of(settings: TokenSettings, environment: Environment) -> TokenStore:
     """Return where the tokens of ``environment`` are."""
-    key = KeyringKey() if settings.key is None else GivenKey(settings.key)
-    return TokenVault(settings.folder, environment, TokenSeal(environment, key))
+    seal = TokenSeal(environment, KeyringKey() if settings.key is None else GivenKey(settings.key))
+    if settings.database_url is None:
+        return TokenVault(settings.folder, environment, seal)
+    from palmbot.adapters.token_table import TokenTable  # noqa: PLC0415 - its driver is an extra
+
+    return TokenTable(settings.database_url, environment, seal)
 
 
 def access_of(sources: Sources, environment: Environment, settings: TokenSettings) -> Access:

@@ -16,7 +16,6 @@ from palmbot.adapters.token_seal import TokenSeal
 from palmbot.adapters.token_vault import TokenVault
 from palmbot.errors import ConfigError, HaltError, RefusedError, RetryError
 from palmbot.model import Granted, GrantedAccount, Renewal, Scope, Tokens
-from palmbot.ports import TokenStore
 
 KEY = "planted-key-of-many-letters"
 ACCOUNT = GrantedAccount(1_000_001, is_live=False, login=5_001, broker="Häus")
@@ -54,21 +53,6 @@ def folder(tmp_path: Path) -> Path:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def test_the_vault_is_what_the_port_asks_for(folder: Path) -> None:
-    store: TokenStore = vault(folder)  # mypy compares the signatures
-    assert store.load() is None
-    assert not store.clear()
-    store.save(TOKENS)
-    assert store.load() == TOKENS
-    assert store.clear()
-    assert store.load() is None
-
-
-def test_another_process_with_the_key_reads_the_same_tokens(folder: Path) -> None:
-    vault(folder).save(TOKENS)
-    assert vault(folder).load() == TOKENS
 
 
 def test_every_environment_has_its_own(folder: Path) -> None:
