@@ -47,8 +47,8 @@ MUTANTS = {
         Mutant(
             "live tokens are filed under demo",
             "bootstrap/access.py",
-            "TokenVault(settings.folder, environment, TokenSeal(environment, key))",
-            'TokenVault(settings.folder, "demo", TokenSeal(environment, key))',
+            "TokenVault(settings.folder, environment, seal)",
+            'TokenVault(settings.folder, "demo", seal)',
         ),
         Mutant(
             "an account of the other environment will do",
