@@ -20,7 +20,7 @@ from palmbot.adapters.token_vault import TokenVault
 from palmbot.exchange.faults import Fault
 from palmbot.exchange.grants import Application
 
-CLIENT_SECRET = "planted-secret/with+signs"  # noqa: S105 - planted
+CLIENT_SECRET = "planted-secret/with+signs"  # noqa: S105 - planted on purpose
 KEY = "planted-key-of-many-letters"
 # every line of every library's log goes to stderr, unless the program itself sees to it that it does not
 LOUD = "import logging; logging.basicConfig(level=1); from palmbot.cli.main import main; main()"

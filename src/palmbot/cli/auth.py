@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +38,9 @@ class LoginOptions(AuthOptions):
 @command(app, "login", LoginOptions)
 def login(options: LoginOptions) -> Answer:
     """Allow palmbot to use an account: in a browser here, or by pasting the address that one elsewhere ended at."""
-    from palmbot.adapters.terminal import Terminal  # noqa: PLC0415 - keeps `palmbot --help` fast
+    import asyncio  # noqa: PLC0415 - keeps `palmbot --help` fast
+
+    from palmbot.adapters.terminal import Terminal  # noqa: PLC0415 - as above
     from palmbot.model import Scope  # noqa: PLC0415 - as above
 
     access = _access(options)
@@ -51,6 +52,8 @@ def login(options: LoginOptions) -> Answer:
 @command(app, "refresh", AuthOptions)
 def refresh(options: AuthOptions) -> Answer:
     """Renew the tokens now. They are due days before they expire; once a minute at most."""
+    import asyncio  # noqa: PLC0415 - keeps `palmbot --help` fast
+
     access = _access(options)
     return _answer(access, asyncio.run(access.keeper.renew()), "Renewed.")
 

@@ -26,7 +26,7 @@ from palmbot.model import Scope
 from palmbot.settings import Environment
 
 REDIRECT = "http://127.0.0.1:25000/palmbot/planted-path"
-TOKEN = "planted-token-0000"  # noqa: S105 - planted
+TOKEN = "planted-token-0000"  # noqa: S105 - planted on purpose
 SECRETS = (APPLICATIONS["demo"][1], TOKEN)
 
 

@@ -20,8 +20,8 @@ from palmbot.model import Granted, GrantedAccount, Renewal, Scope, Tokens
 KEY = "planted-key-of-many-letters"
 ACCOUNT = GrantedAccount(1_000_001, is_live=False, login=5_001, broker="Häus")
 TOKENS = Tokens(
-    access_token="planted-access",  # noqa: S106 - planted
-    refresh_token="planted-refresh",  # noqa: S106 - planted
+    access_token="planted-access",  # noqa: S106 - planted on purpose
+    refresh_token="planted-refresh",  # noqa: S106 - planted on purpose
     granted_ms=1_790_000_000_000,
     expires_ms=1_792_628_000_000,
     granted=Granted(Scope.TRADING, (ACCOUNT, replace(ACCOUNT, account_id=2, is_live=True))),

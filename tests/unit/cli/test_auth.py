@@ -26,8 +26,8 @@ from palmbot.units import DAY_MS, HOUR_MS
 KEY = "planted-key-of-many-letters"
 NOW_MS = 1_790_000_000_000
 TOKENS = Tokens(
-    access_token="planted-access",  # noqa: S106 - planted
-    refresh_token="planted-refresh",  # noqa: S106 - planted
+    access_token="planted-access",  # noqa: S106 - planted on purpose
+    refresh_token="planted-refresh",  # noqa: S106 - planted on purpose
     granted_ms=NOW_MS - 3 * DAY_MS,
     expires_ms=NOW_MS + 27 * DAY_MS + 2 * HOUR_MS,
     granted=Granted(Scope.TRADING, (GrantedAccount(11, is_live=False, login=5, broker="House"),)),
