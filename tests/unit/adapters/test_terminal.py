@@ -17,7 +17,7 @@ from palmbot.adapters.terminal import LINE_MAX_BYTES, Terminal
 def pipe() -> Iterator[tuple[int, io.FileIO]]:
     """The descriptor that is read from, and the end that is typed into."""
     reading, writing = os.pipe()
-    with open(reading, "rb", 0) as source, open(writing, "wb", 0) as typed:  # noqa: PTH123 - descriptors
+    with open(reading, "rb", 0) as source, open(writing, "wb", 0) as typed:  # noqa: PTH123 - descriptors, no paths
         yield source.fileno(), typed
 
 
