@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
+from palmbot.adapters.ctrader_visit import Target, Visit
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.adapters.tls import client_context
-from palmbot.adapters.tls_reason import handshake_failure
-from palmbot.errors import PalmbotError, RejectedError, RetryError
+from palmbot.errors import RetryError
 from palmbot.model import Granted, GrantedAccount, Scope
 from palmbot.ports import Clock
-from palmbot.protocol.events import Broken, Received
-from palmbot.protocol.messages import Message, pb
-from palmbot.protocol.session import Role, Session
+from palmbot.protocol.messages import pb
 from palmbot.settings import CtraderCredentials
 
 VISIT_S: Final = 30.0
-_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
-_READ_BYTES: Final = 65_536
+ANSWER_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,77 +31,24 @@ class AccountList:
         """Return what ``access_token`` opens.
 
         Raises:
-            RejectedError: ``APPLICATION_REFUSED`` or ``TOKEN_REFUSED``, with the server's code.
-            RetryError: ``API_UNREACHABLE``, with the reason.
-            ConfigError: whoever answers is not the server, in the words of ``tls_reason``.
+            ConfigError: the broker refuses the application, or whoever answers is not the broker.
+            RetryError: nobody answers, or not now; ``API_UNREACHABLE`` has the reason.
         """
-        endpoints = self.endpoints
+        host, port = self.endpoints.host, self.endpoints.port
+        target = Target(host, port, host, client_context(host, self.endpoints.ca_file))
+        hidden = (self.credentials.client_secret, access_token)
         try:
-            async with asyncio.timeout(VISIT_S):
-                context = client_context(endpoints.host, endpoints.ca_file)
-                reader, writer = await asyncio.open_connection(endpoints.host, endpoints.port, ssl=context)
-                try:
-                    visit = _Visit(Session(Role.CLIENT, self.clock.monotonic_ms()), reader, writer, self.clock)
-                    return await self._asked(visit, access_token)
-                finally:
-                    writer.transport.abort()  # all is said, and a polite end would wait for the server's
-        except TimeoutError:
-            reason = f"no answer in {VISIT_S:.0f} s"
-        except ssl.SSLError as error:
-            raise handshake_failure(error, endpoints.host) from error
-        except (OSError, asyncio.IncompleteReadError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-        raise _unreachable(endpoints, reason)
-
-    async def _asked(self, visit: _Visit, access_token: str) -> Granted:
-        credentials = self.credentials
-        application = pb.ApplicationAuthReq(clientId=credentials.client_id, clientSecret=credentials.client_secret)
-        answer = await visit.ask(application)
-        if isinstance(answer, pb.ErrorRes | pb.CommonErrorRes):
-            todo = "Look at the client id and secret, and whether the application is active at cTrader."
-            raise _refused("APPLICATION_REFUSED", todo, answer)
-        answer = await visit.ask(pb.GetAccountListByAccessTokenReq(accessToken=access_token))
-        if not isinstance(answer, pb.GetAccountListByAccessTokenRes):
-            raise _refused("TOKEN_REFUSED", "Log in once more.", answer)
-        scope = Scope.TRADING if answer.permissionScope == pb.SCOPE_TRADE else Scope.ACCOUNTS
-        return Granted(scope, tuple(_account(each) for each in answer.ctidTraderAccount))
-
-
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A connection on which one thing is asked at a time."""
-
-    session: Session
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    clock: Clock
-
-    async def ask(self, request: Message) -> Message:
-        """Return the answer to ``request``; everything else that comes is of no interest."""
-        asked = self.session.request(request, self.clock.monotonic_ms())
-        self.writer.write(self.session.data_to_send())
-        while True:
-            while (event := self.session.next_event()) is not None:
-                if isinstance(event, Received) and event.client_msg_id == asked:
-                    return event.message
-                if isinstance(event, Broken):
-                    raise ConnectionResetError(0, event.text)
-            data = await self.reader.read(_READ_BYTES)
-            if not data:
-                raise ConnectionResetError(0, "the server closed the connection")
-            self.session.receive_data(data, self.clock.monotonic_ms())
+            async with asyncio.timeout(VISIT_S), Visit(target, self.clock, ANSWER_MS, hidden) as visit:
+                await visit.application(self.credentials)
+                answer = await visit.need(pb.GetAccountListByAccessTokenReq(accessToken=access_token))
+        except OSError as error:  # a timeout is one
+            todo = "Look at this machine's network, then try again."
+            reason = error.strerror or type(error).__name__
+            raise RetryError("API_UNREACHABLE", todo, host=host, port=port, reason=repr(reason)) from error
+        listed = cast("pb.GetAccountListByAccessTokenRes", answer)
+        scope = Scope.TRADING if listed.permissionScope == pb.SCOPE_TRADE else Scope.ACCOUNTS
+        return Granted(scope, tuple(_account(row) for row in listed.ctidTraderAccount))
 
 
 def _account(row: pb.CtidTraderAccount) -> GrantedAccount:
     return GrantedAccount(row.ctidTraderAccountId, row.isLive, row.traderLogin, row.brokerTitleShort)
-
-
-def _refused(code: str, todo: str, answer: Message) -> RejectedError:
-    """Return the refusal in ``answer``; its text may repeat what was sent, so only the code is taken."""
-    said = getattr(answer, "errorCode", "")
-    return RejectedError(code, todo, server_code=said if _CODE.fullmatch(said) else "UNLISTED")
-
-
-def _unreachable(endpoints: Endpoints, reason: str) -> PalmbotError:
-    todo = "Look at this machine's network, then try again."
-    return RetryError("API_UNREACHABLE", todo, host=endpoints.host, port=endpoints.port, reason=repr(reason))
