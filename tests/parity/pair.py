@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from palmbot.adapters.clock import SystemClock
+from palmbot.adapters.ctrader import Ctrader
 from palmbot.adapters.journal import Journal
+from palmbot.bootstrap.counterparty import Terminal, over_the_wire
 from palmbot.calendar import Session
 from palmbot.core.types import Instrument, Params
 from palmbot.exchange.books import Books
 from palmbot.exchange.broker import ACCOUNT_ID, Broker
 from palmbot.exchange.catalogue import catalogue_of
 from palmbot.exchange.conduct import LOCK_STEP
+from palmbot.exchange.engine import Engine
 from palmbot.exchange.feed import FileFeed
 from palmbot.exchange.opening import Opening, opened, plain_account
 from palmbot.exchange.pacer import LockStep
+from palmbot.exchange.premises import Files
 from palmbot.instruments import PALM_OIL, InstrumentSpec
 from palmbot.live.inbox import Inbox
 from palmbot.live.rules import Rules
@@ -27,6 +34,7 @@ from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner
 from palmbot.research.result import DataSet, RunResult
 from palmbot.sentiment.timeline import Timeline
+from palmbot.units import step_px
 
 RUN_ID = "parity"
 RECENT = 8  # trades that the bot remembers for its view
@@ -63,11 +71,16 @@ def told_by_backtest(result: RunResult) -> Told:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """How bot and exchange are set up; ``exchange`` may differ from the bot's instrument, to see parity fail."""
+    """How bot and exchange are set up.
+
+    ``exchange`` may differ from the bot's instrument, to see parity fail. ``wire`` is a folder for certificates: then
+    the two meet over TLS and protobuf, else in memory.
+    """
 
     params: Params
     balance_minor: int
     exchange: Instrument | None = None
+    wire: Path | None = None
 
 
 def told_by_bot(series: DataSet, rig: Rig) -> Told:
@@ -79,21 +92,34 @@ async def _told_by_bot(series: DataSet, rig: Rig) -> Told:
     spec = series.spec
     theirs = spec if rig.exchange is None else replace(spec, core=rig.exchange)
     journal, books = Journal.open("sqlite://", inline=True), Books(":memory:")
-    inbox, pacer = Inbox(), LockStep()
+    inbox, pacer = Inbox(period_ms=series.period_ms, day_start_ms=spec.core.day_start_ms), LockStep()
     feed = FileFeed(theirs.core, series.bars, series.rolls)
     catalogue = catalogue_of(theirs)
     opening = Opening(catalogue, (plain_account(ACCOUNT_ID, catalogue, rig.balance_minor),), LOCK_STEP)
-    broker = Broker(opened(opening, feed, books, pacer), inbox)
+    engine = opened(opening, feed, books, pacer)
     rows = zip(series.sentiment.known_ms.tolist(), series.sentiment.score.tolist(), strict=True)
     owner = Owner("test", "rsi_sentiment", spec.symbol, 1)
     rules = Rules(rig.params, spec.core, series.period_ms)
     trader = Trader(rules, Book(owner, rig.balance_minor), Timeline(rows))
-    about = about_run(rig, spec)
-    runner = Runner(trader, Wires(broker, broker, journal, pacer, SystemClock()), inbox, about)
-    market = asyncio.create_task(broker.run())
-    market.add_done_callback(lambda task: runner.stop("failed") if task.exception() is not None else None)
-    await runner.run()
-    await market
+    async with AsyncExitStack() as met:
+        broker = await met.enter_async_context(_met(engine, spec, rig, (pacer, inbox)))
+        wires = Wires(broker, broker, journal, pacer, SystemClock())
+        runner = Runner(trader, wires, inbox, about_run(rig, spec))
+        beside = [asyncio.create_task(engine.run())]
+        if isinstance(broker, Ctrader):
+            beside.append(asyncio.create_task(broker.run()))
+        for task in beside:
+            task.add_done_callback(lambda ended: runner.stop("failed") if failed(ended) else None)
+        try:
+            await runner.run(engine.start)
+            await beside[0]
+        finally:
+            for task in beside:
+                task.cancel()
+            outcomes = await asyncio.gather(*beside, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
     stopped = journal.last("run_stopped")
     assert stopped is not None
     last = stopped.body
@@ -105,12 +131,30 @@ async def _told_by_bot(series: DataSet, rig: Rig) -> Told:
         last["balance_minor"],
         last["equity_minor"],
         (*curve, (last["end_ms"], last["equity_minor"], last["equity_low_minor"])),
-        broker.costs(),
+        books.costs(),
         tuple(reversed(trader.trades))[-RECENT:],
     )
     await journal.close()
     books.close()
     return told
+
+
+def failed(task: asyncio.Task[None]) -> bool:
+    return not task.cancelled() and task.exception() is not None
+
+
+@asynccontextmanager
+async def _met(
+    engine: Engine, spec: InstrumentSpec, rig: Rig, ends: tuple[LockStep, Inbox]
+) -> AsyncIterator[Broker | Ctrader]:
+    """Yield the exchange as the bot sees it: in memory, or as a client of its server."""
+    pacer, inbox = ends
+    if rig.wire is None:
+        yield Broker(engine, inbox)
+        return
+    terminal = Terminal(Files.beside(rig.wire / "exchange"), inbox, SystemClock())
+    async with over_the_wire(engine, spec, pacer, terminal) as client:
+        yield client
 
 
 def about_run(rig: Rig, spec: InstrumentSpec) -> dict[str, Any]:
@@ -132,9 +176,10 @@ def about_run(rig: Rig, spec: InstrumentSpec) -> dict[str, Any]:
     }
 
 
-def always_open(core: Instrument) -> InstrumentSpec:
-    """Return an instrument that trades at any time."""
-    return replace(PALM_OIL, core=core, session=Session(), day_start_ms=core.day_start_ms)
+def always_open(core: Instrument, money: InstrumentSpec = PALM_OIL) -> InstrumentSpec:
+    """Return an instrument that trades at any time, in the currencies of ``money``."""
+    digits = next(digits for digits in range(6) if step_px(digits) == core.step_px)
+    return replace(money, core=core, session=Session(), day_start_ms=core.day_start_ms, digits=digits)
 
 
 def differences(mine: Told, theirs: Told) -> list[str]:

@@ -15,6 +15,7 @@ from palmbot.calendar import bucket_end
 from palmbot.core.types import CostKind, Reason
 from palmbot.core.world import Run
 from palmbot.errors import RefusedError
+from palmbot.instruments import PALM_OIL, InstrumentSpec
 from palmbot.research import backtest
 from palmbot.research.result import DataSet
 
@@ -35,7 +36,7 @@ REFUSALS = BREAKERS | {
 }
 
 
-def series_of(world: World) -> DataSet | None:
+def series_of(world: World, money: InstrumentSpec = PALM_OIL) -> DataSet | None:
     """Return ``world`` as a loaded series on the bot's own bucket grid.
 
     None where a bucket holds more, or less, than the four ticks of one bar.
@@ -47,7 +48,7 @@ def series_of(world: World) -> DataSet | None:
         return None
     return DataSet(
         name="synthetic world",
-        spec=always_open(core),
+        spec=always_open(core, money),
         period_ms=period_ms,
         adjustment="none",
         bars=world.bars._replace(end_ms=ends),
@@ -70,10 +71,10 @@ def on_grid(world: World) -> World:
     return world._replace(run=Run(world.run.params, core._replace(slippage=slippage)))
 
 
-def compared(world: World, rig: Rig | None = None) -> tuple[list[str], Told] | None:
+def compared(world: World, rig: Rig | None = None, money: InstrumentSpec = PALM_OIL) -> tuple[list[str], Told] | None:
     """Return how the two sides differ about ``world``; None where the world cannot be told to the bot."""
     world = on_grid(world)
-    series = series_of(world)
+    series = series_of(world, money)
     if series is None:
         return None
     params = world.run.params

@@ -30,6 +30,7 @@ from palmbot.errors import DataError
 from palmbot.exchange.books import Books
 from palmbot.exchange.catalogue import catalogue_of
 from palmbot.exchange.conduct import LOCK_STEP, Conduct
+from palmbot.exchange.engine import Engine
 from palmbot.exchange.faults import Faults
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.knobs import Knobs
@@ -38,9 +39,10 @@ from palmbot.exchange.pacer import FreeRunning, LockStep, Pace
 from palmbot.exchange.premises import Files, Ready, Surroundings, open_to_clients, server_of
 from palmbot.exchange.server import Server
 from palmbot.exchange.values import Told
+from palmbot.instruments import InstrumentSpec
 from palmbot.live.inbox import Inbox
 from palmbot.model import LinkEvent, LinkState
-from palmbot.ports import Pacer
+from palmbot.ports import Clock, Pacer
 from palmbot.research.known import read_sentiment
 from palmbot.research.result import DataSet
 from palmbot.sentiment.timeline import Timeline
@@ -61,6 +63,15 @@ class Home:
     inbox: Inbox
     clock: SystemClock
     in_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where the client of a built-in exchange sits: certificates and grants, its inbox, its clock."""
+
+    files: Files
+    inbox: Inbox
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +104,11 @@ async def built_in(settings: Settings, home: Home) -> AsyncIterator[Counterparty
     with closing(Books(books_at)) as books, TemporaryDirectory(prefix="palmbot-") as passing:
         files = Files.beside(Path(passing) / "exchange" if home.in_memory else home.place.books)
         market = market_of(settings, books, home.journal)
-        spec, speed, clock = settings.instrument, settings.run.speed, home.clock
+        spec, speed = settings.instrument, settings.run.speed
         pacer = LockStep() if speed is None else FreeRunning()
         engine = opened(_opening(settings), market.feed, books, pacer)
-        knobs = Knobs(starts_market=False, per_second=None, historical_per_second=None)
-        server = server_of(engine, files, Surroundings(clock, new_text), knobs, Faults(Random(settings.run.seed)))
-        try:
-            ready = await open_to_clients(server, files)
-            end = _End(server, home.inbox)
-            client = end.client = _client(settings, ready, home, end.received)
-            engine.add_listener(end)
-            if isinstance(pacer, LockStep):
-                pacer.is_quiet = end.is_quiet
-            pace = None if speed is None else Pace(clock, speed, spec.session)
+        pace = None if speed is None else Pace(home.clock, speed, spec.session)
+        async with over_the_wire(engine, spec, pacer, Terminal(files, home.inbox, home.clock)) as client:
             yield Counterparty(
                 client=client,
                 pacer=pacer,
@@ -115,8 +118,33 @@ async def built_in(settings: Settings, home: Home) -> AsyncIterator[Counterparty
                 on_started=engine.start,
                 costs=books.costs,
             )
-        finally:
-            await server.close()
+
+
+@asynccontextmanager
+async def over_the_wire(
+    engine: Engine, spec: InstrumentSpec, pacer: Pacer, terminal: Terminal
+) -> AsyncIterator[Ctrader]:
+    """Serve ``engine`` on loopback and return its one client, which is not running yet.
+
+    Raises:
+        DataError: what lies in the files cannot be read.
+        HaltError: the disk refuses.
+    """
+    knobs = Knobs(starts_market=False, per_second=None, historical_per_second=None)
+    server = server_of(engine, terminal.files, Surroundings(terminal.clock, new_text), knobs, Faults(Random(0)))
+    try:
+        ready = await open_to_clients(server, terminal.files)
+        end = _End(server, terminal.inbox)
+        wires = _wires(ready, terminal.clock, terminal.inbox, end.received)
+        client = end.client = Ctrader(
+            _config(spec, ready, Patience(per_second=UNLIMITED, historical_per_second=UNLIMITED)), wires
+        )
+        engine.add_listener(end)
+        if isinstance(pacer, LockStep):
+            pacer.is_quiet = end.is_quiet
+        yield client
+    finally:
+        await server.close()
 
 
 @asynccontextmanager
@@ -127,7 +155,9 @@ async def elsewhere(settings: Settings, home: Home, file: Path) -> AsyncIterator
         DataError: the file is no such line, or the sentiment cannot be read.
     """
     ready = read_ready(file)
-    client = _client(settings, ready, home, home.inbox.wake)
+    client = Ctrader(
+        _config(settings.instrument, ready, Patience()), _wires(ready, home.clock, home.inbox, home.inbox.wake)
+    )
     rows = () if settings.data.sentiment_file is None else _sentiment(settings)
     series = replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)")
     yield Counterparty(client, FreeRunning(), Timeline(rows), series, (client.run(),))
@@ -190,18 +220,15 @@ def _opening(settings: Settings) -> Opening:
     return Opening(catalogue, (account,), conduct, pieces_ms(settings))
 
 
-def _client(settings: Settings, ready: Ready, home: Home, on_received: Callable[[], None]) -> Ctrader:
-    spec = settings.instrument
+def _config(spec: InstrumentSpec, ready: Ready, patience: Patience) -> CtraderConfig:
     credentials = CtraderCredentials(Environment.PAPER, ready.client_id, ready.client_secret, ready.account_id)
-    patience = (
-        Patience()
-        if settings.run.exchange_file is not None
-        else Patience(per_second=UNLIMITED, historical_per_second=UNLIMITED)
-    )
+    return CtraderConfig(credentials, spec.symbol, spec.core.day_start_ms, patience)
+
+
+def _wires(ready: Ready, clock: Clock, inbox: Inbox, on_received: Callable[[], None]) -> CtraderWires:
     dial = real_dial(ready.host, ready.port, client_context(ready.host, Path(ready.ca_file)))
     rng = Random(int.from_bytes(secret_bytes(8)))
-    wires = CtraderWires(dial, home.clock, rng, FixedToken(ready.access_token), home.inbox, on_received)
-    return Ctrader(CtraderConfig(credentials, spec.symbol, spec.core.day_start_ms, patience), wires)
+    return CtraderWires(dial, clock, rng, FixedToken(ready.access_token), inbox, on_received)
 
 
 def _sentiment(settings: Settings) -> list[tuple[int, float]]:
