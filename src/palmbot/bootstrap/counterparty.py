@@ -6,7 +6,6 @@ beside the wire, and neither is about trading: that the bot is idle (lock-step),
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from palmbot.adapters.tls import client_context
 from palmbot.bootstrap.exchange import new_text
 from palmbot.bootstrap.market import generated_series, market_of, pieces_ms
 from palmbot.bootstrap.place import Place
-from palmbot.errors import DataError
+from palmbot.bootstrap.ready import read_ready
 from palmbot.exchange.books import Books
 from palmbot.exchange.catalogue import catalogue_of
 from palmbot.exchange.conduct import LOCK_STEP, Conduct
@@ -161,19 +160,6 @@ async def elsewhere(settings: Settings, home: Home, file: Path) -> AsyncIterator
     rows = () if settings.data.sentiment_file is None else _sentiment(settings)
     series = replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)")
     yield Counterparty(client, FreeRunning(), Timeline(rows), series, (client.run(),))
-
-
-def read_ready(file: Path) -> Ready:
-    """Return the line that ``palmbot exchange`` prints when it is ready, from a file.
-
-    Raises:
-        DataError: it is none.
-    """
-    try:
-        return Ready(**json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        todo = "Start `palmbot exchange` and keep the line that it prints in a file: palmbot exchange > F."
-        raise DataError("NOT_A_READY_LINE", todo, file=file, error=type(error).__name__) from None
 
 
 class _End:

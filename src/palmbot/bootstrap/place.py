@@ -9,6 +9,7 @@ from pathlib import Path
 
 from palmbot.adapters.chance import name_part
 from palmbot.adapters.clock import SystemClock
+from palmbot.bootstrap.ready import read_ready
 from palmbot.errors import ConfigError
 from palmbot.settings import DataSettings, Settings
 
@@ -34,12 +35,19 @@ class Place:
 
 
 def place_of(settings: Settings, clock: SystemClock) -> tuple[Place, Settings]:
-    """Return where the run is kept: a folder of its own for a file, the resumed one, or the default journal."""
+    """Return where the run is kept: a folder of its own for a file, the resumed one, or the default journal.
+
+    An account at an exchange in another process has a journal of its own, whatever port that exchange listens on.
+    """
     stamp = datetime.fromtimestamp(clock.utc_ms() / 1_000, UTC).strftime("%Y%m%dT%H%M%SZ")
     run_id = f"{stamp}-{name_part()}"
     resumed = settings.run.resume_dir
     if resumed is not None:
         return Place(resumed, run_id), _resumed(settings, resumed)
+    if settings.run.exchange_file is not None:
+        return Place(
+            settings.data_dir / f"account-{read_ready(settings.run.exchange_file).account_id}", run_id
+        ), settings
     if settings.data.file is None:
         return Place(settings.data_dir, run_id), settings
     folder = settings.data_dir / "runs" / run_id

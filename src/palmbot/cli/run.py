@@ -49,8 +49,6 @@ def _refuse_unbuilt(options: RunOptions, settings: Settings) -> None:
         raise RefusedError("NOT_AVAILABLE", todo, env=settings.run.environment)
     if options.dry_run:
         raise RefusedError("NOT_AVAILABLE", todo, option="--dry-run")
-    if options.exchange is not None:
-        raise RefusedError("NOT_AVAILABLE", todo, option="--exchange")
 
 
 @contextmanager
