@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.doctor_report import BROKER, SERVER, STOOD_IN, Practice, ready_of, write
-from tests.e2e.test_exchange_command import PALMBOT, exchange
+from tests.exchange_process import PALMBOT, exchange
 from tests.scripted_peer import SECRET, TOKEN, error
 from tests.tls_servers import BAD, GOOD, HERE, Kind, serving, trust_in_root
 
