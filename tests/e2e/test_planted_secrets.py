@@ -23,7 +23,13 @@ from palmbot.exchange.grants import Application
 CLIENT_SECRET = "planted-secret/with+signs"  # noqa: S105 - planted on purpose
 KEY = "planted-key-of-many-letters"
 # every line of every library's log goes to stderr, unless the program itself sees to it that it does not
-LOUD = "import logging; logging.basicConfig(level=1); from palmbot.cli.main import main; main()"
+LOUD = """
+import logging
+logging.basicConfig(level=1)
+logging.getLogger("numba").setLevel("WARNING")  # it tells of nothing but compiling, at length
+from palmbot.cli.main import main
+main()
+"""
 VISIT = """
 import os, sys
 del os.environ["SSLKEYLOGFILE"]
