@@ -85,9 +85,7 @@ class Link(asyncio.Protocol):
         limiter: what the broker allows; None: the published figures.
     """
 
-    def __init__(
-        self, audience: Audience, clock: Clock, config: SessionConfig, limiter: Limiter | None = None
-    ) -> None:
+    def __init__(self, audience: Audience, clock: Clock, config: SessionConfig, limiter: Limiter | None = None) -> None:
         self.lost_reason: str | None = None  # None while it lives
         self._audience = audience
         self._clock = clock
