@@ -98,7 +98,7 @@ def test_cash_comes_newest_first(house: House, books: Books) -> None:
 
 def test_deals_are_offset_first_in_first_out(books: Books) -> None:
     house = netted(delays=AT_ONCE)
-    for side, volume_cu in ((1, 100), (1, 200), (-1, 150), (1, 50), (-1, 200)):
+    for side, volume_cu in ((1, 100), (1, 200), (-1, 50), (1, 50), (-1, 100), (-1, 200)):
         house.ask(market(side, volume_cu))
         house.quote(4_000)
     history = written(house, books)
@@ -109,13 +109,14 @@ def test_deals_are_offset_first_in_first_out(books: Books) -> None:
         by, of = ([(each.deal_id, each.volume_cu) for each in part] for part in found)
         return by, of
 
-    assert offsets(1) == ([(3, 100)], [])
-    assert offsets(2) == ([(3, 50), (5, 150)], [])
-    assert offsets(3) == ([], [(1, 100), (2, 50)])
-    assert offsets(4) == ([(5, 50)], [])
-    assert offsets(5) == ([], [(2, 150), (4, 50)])
+    assert offsets(1) == ([(3, 50), (5, 50)], [])
+    assert offsets(2) == ([(5, 50), (6, 150)], [])
+    assert offsets(3) == ([], [(1, 50)])
+    assert offsets(4) == ([(6, 50)], [])
+    assert offsets(5) == ([], [(1, 50), (2, 50)])
+    assert offsets(6) == ([], [(2, 150), (4, 50)])
     first = history.offsets(1, 3)
     assert first is not None
-    assert first[1][0] == Offset(1, 100, OPEN, 400_250_000)
+    assert first[1][0] == Offset(1, 50, OPEN, 400_250_000)
     assert history.offsets(1, 99) is None
     assert history.offsets(2, 1) is None

@@ -269,6 +269,23 @@ def test_a_swap_is_told_with_the_position_and_without_an_order() -> None:
     assert told == Report(Execution.SWAP, 1, due_ms, position=position, server_made=True)
 
 
+def test_a_position_that_is_opened_at_the_instant_of_a_swap_is_not_charged_and_one_that_is_closed_there_is() -> None:
+    house = House(spec(always_open=True, swap_long=-(10**10), swap_time_ms=22 * HOUR_MS))
+    due = 19 * HOUR_MS + HOUR_MS // 2  # after the first tick
+    position_id = house.open()
+    house.passes(due - house.now - FILL)
+    house.ask(market())
+    house.ask(ClosePosition(position_id, LOT))
+    told = house.passes(FILL)
+    assert said(told) == [
+        "SWAP OPEN 2500 server",
+        "FILLED MARKET FILLED 2500/2500 OPEN 2500 m1",
+        "FILLED MARKET FILLED 2500/2500 CREATED 0 m1",
+    ]
+    assert told[-1].deal.close.swap_minor == -2_500
+    assert [held.swap_minor for held in house.account.open] == [0]
+
+
 def test_an_account_without_swaps_pays_the_fee_instead() -> None:
     catalogue = catalogue_of(spec(always_open=True, swap_long=-(10**10), swap_time_ms=22 * HOUR_MS))
     fee: dict[str, Any] = {"rollover_commission": 3, "rollover_skip_days": 1}

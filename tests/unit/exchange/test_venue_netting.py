@@ -132,8 +132,12 @@ def test_a_position_of_many_prices_is_closed_in_parts_without_losing_anything() 
     cost = sum(25 * (px(price) + px(2.5)) for price in prices)
     assert house.position(1).cost_pxcu == cost
     house.quote(4_000)
-    parts = [25, 75, 50, 25, 575]
-    closes = [house.ask(market(-1, part))[1].deal.close for part in parts]
+    parts, closes, left = [25, 75, 50, 25, 575], [], 750
+    for part in parts:
+        closes.append(house.ask(market(-1, part))[1].deal.close)
+        left -= part
+        if left:  # what is left still costs what it did, to the last unit
+            assert house.position(1).cost_pxcu == pytest.approx(cost * left / 750, abs=len(closes))
     assert house.account.positions == {}
     exact = 750 * px(3_999.5) - cost
     assert sum(close.gross_minor for close in closes) * 100_000 == pytest.approx(exact, abs=100_000 * len(parts) / 2)

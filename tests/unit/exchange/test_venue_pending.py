@@ -289,6 +289,17 @@ def test_an_order_expires_at_its_time_before_the_tick_of_that_time() -> None:
     assert report == Report(Execution.EXPIRED, 1, OPEN + 5_000, ended, closed)
 
 
+def test_an_order_that_is_over_does_not_expire() -> None:
+    house = House()
+    order_id = placed(house, limit(1, 3_990, **good_till(OPEN + 5_000))).order.order_id
+    house.ask(CancelOrder(order_id))
+    assert house.venue.due_ms() is None
+    placed(house, limit(1, 3_990, **good_till(OPEN + 5_000)))
+    house.quote(3_980)
+    house.passes(FILL)
+    assert house.venue.due_ms() is None
+
+
 def test_expiry_may_be_coarse() -> None:
     house = House(expiry_step_ms=60_000)
     placed(house, limit(1, 3_990, **good_till(OPEN + 5_000)))
@@ -329,6 +340,7 @@ def test_a_knob_lets_pending_orders_be_placed_while_the_market_is_closed(opens: 
     if opens:
         placed(house, order)  # it could be filled, but for the hour
         assert house.passes(FILL) == []
+        assert house.refused(market()).code == "MARKET_CLOSED"
     else:
         assert house.refused(order).code == "MARKET_CLOSED"
 

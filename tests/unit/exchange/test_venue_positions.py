@@ -190,6 +190,15 @@ def test_a_full_close_shows_the_levels_until_the_protective_order_is_cancelled()
     assert house.account.positions == {}
 
 
+def test_a_position_that_was_closed_is_not_stopped_while_its_protective_order_is_still_there() -> None:
+    house = House()
+    position_id = house.open()
+    house.ask(ClosePosition(position_id, LOT))
+    house.passes(FILL)
+    assert house.tick(house.now + 1, 3_900) == []
+    assert said(house.passes(PROTECT)) == ["CANCELLED PROTECTION CANCELLED 0/2500 CLOSED 0 server"]
+
+
 @pytest.mark.parametrize("status", [PositionStatus.CLOSED, PositionStatus.CREATED])
 def test_a_full_close_without_protection_is_over_with_its_fill(status: PositionStatus) -> None:
     house = House(bare_close_status=status)
@@ -401,6 +410,14 @@ def test_a_guaranteed_stop_fills_at_its_level_through_any_gap_and_is_charged_onc
     ]
     (hit,) = house.quote(3_500, jump=True)
     assert hit.deal.price_px == px(3_960)
+    assert house.venue.changes.deals[-1].slippage_minor == -1_250  # of the entry alone
+
+
+def test_a_guaranteed_stop_may_stay_or_be_tightened() -> None:
+    house = House(catalogue=guaranteed_catalogue(), delays=AT_ONCE)
+    house.ask(market(asked=brackets(50, guaranteed=True)))
+    assert amended(house, sl_px=px(3_952.5), tp_px=px(4_100)).position.tp_px == px(4_100)
+    assert amended(house, sl_px=px(3_960)).position.sl_px == px(3_960)
 
 
 @pytest.mark.parametrize("asked", [
