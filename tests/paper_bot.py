@@ -17,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from tests.broker_bars import joined
+
 from palmbot.core.bars import Forming
-from palmbot.exchange.candles import joined
 from palmbot.exchange.market_arrays import synthetic_bars, synthetic_sentiment
 from palmbot.instruments import PALM_OIL
 from palmbot.units import HOUR_MS, PX

@@ -125,21 +125,23 @@ def test_reducing_needs_no_margin_and_turning_over_needs_it_for_what_is_left() -
 
 def test_a_position_of_many_prices_is_closed_in_parts_without_losing_anything() -> None:
     house = netted(delays=AT_ONCE)
-    prices = [4_000 + number * 0.007 for number in range(30)]
-    for price in prices:
+    orders = [(4_000 + number * 0.007, 25 + 25 * (number % 3)) for number in range(29)]
+    for price, volume_cu in orders:
         house.quote(price)
-        house.ask(market(volume_cu=25))
-    cost = sum(25 * (px(price) + px(2.5)) for price in prices)
+        house.ask(market(volume_cu=volume_cu))
+    whole = sum(volume_cu for _, volume_cu in orders)
+    cost = sum(volume_cu * (px(price) + px(2.5)) for price, volume_cu in orders)
     assert house.position(1).cost_pxcu == cost
+    assert cost % whole != 0  # its mean lies between two prices
     house.quote(4_000)
-    parts, closes, left = [25, 75, 50, 25, 575], [], 750
+    parts, closes, left = [25, 75, 50, 25, whole - 175], [], whole
     for part in parts:
         closes.append(house.ask(market(-1, part))[1].deal.close)
         left -= part
         if left:  # what is left still costs what it did, to the last unit
-            assert house.position(1).cost_pxcu == pytest.approx(cost * left / 750, abs=len(closes))
+            assert house.position(1).cost_pxcu == pytest.approx(cost * left / whole, rel=0, abs=len(closes))
     assert house.account.positions == {}
-    exact = 750 * px(3_999.5) - cost
+    exact = whole * px(3_999.5) - cost
     assert sum(close.gross_minor for close in closes) * 100_000 == pytest.approx(exact, abs=100_000 * len(parts) / 2)
     charged = sum(close.gross_minor + close.commission_minor for close in closes)
     assert house.account.balance_minor == BALANCE + charged

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.broker_bars import joined
 from tests.fakes import FakeClock, FakeJournal, FakePacer, FakeQuotes, FakeTrading
 from tests.oracle.worlds import World, world_of
 from tests.parity.pair import always_open
@@ -24,7 +25,6 @@ from tests.unit.live.stage import OWNER, Stage, through_text
 from palmbot.core.bars import Forming
 from palmbot.core.types import CostKind
 from palmbot.errors import InvariantError
-from palmbot.exchange.candles import joined
 from palmbot.exchange.feed import FeedTick, FileFeed
 from palmbot.live.rules import Rules
 from palmbot.live.runner import Wires

@@ -1,16 +1,11 @@
-"""The price history that a broker serves: pieces as they were sent, joined to bars of the period that is asked for."""
+"""What a broker's history should say: prices piece by piece, joined to bars of the period that is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from palmbot.core.bars import Forming, begun, bucket_end, extended
+from palmbot.core.bars import Forming, bucket_end, extended
 from palmbot.model import HistoryBar
-
-
-def continued(piece: Forming | None, ts_ms: int, bid_px: int) -> Forming:
-    """Return ``piece`` after one more tick; None begins one. A piece has no bucket of its own: ``end_ms`` is 0."""
-    return begun(ts_ms, 0, bid_px) if piece is None else extended(piece, bid_px)
 
 
 def joined(pieces: Iterable[Forming], period_ms: int, day_start_ms: int, now_ms: int) -> list[HistoryBar]:
