@@ -1,7 +1,7 @@
 """The trading floor: all that the exchange is at one instant, and the few ways in which it changes.
 
 Whatever changes here is noted for the books, and whatever is told is told in order. What should happen when is decided
-by those who work on the floor: ``matching``, ``protection``, ``pending``, ``closing``, ``overnight``, ``stop_outs``.
+by those who work on the floor: ``matching``, ``protection``, ``pending``, ``overnight``, ``stop_outs``.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Knobs:
     heartbeat_ms: int = 25_000  # the server's own heartbeat after so long without sending
     connections_max: int | None = None  # of one application; the published figures (2, 25) are advice
     per_second: int | None = 50  # requests a connection; None, here or below, is no limit at all (lock-step)
-    historical_per_second: int | None = 5  # of each historical kind
+    historical_per_second: int | None = 5  # of all historical kinds together
     stranger_max_bytes: int = 256 * 1024  # of one frame before application auth; after it the protocol's own cap
     buffer_max_bytes: int = 16 * 1024 * 1024  # of answers that a client does not read: then it is disconnected
     buffer_high_bytes: int = 256 * 1024  # above this its quotes wait, the newest of each symbol

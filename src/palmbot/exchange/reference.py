@@ -15,7 +15,6 @@ from palmbot.exchange.wire import call_message
 from palmbot.protocol.messages import pb
 
 BONUS = 0  # this broker gives none
-UNLIMITED = 0  # of an exposure
 
 
 # -- what is listed
@@ -137,7 +136,7 @@ def full_symbol(listing: Listing) -> pb.Symbol:
         maxVolume=core.volume_max_cu,
         minVolume=core.volume_min_cu,
         stepVolume=core.volume_step_cu,
-        maxExposure=UNLIMITED if listing.max_exposure_cu is None else listing.max_exposure_cu,
+        maxExposure=listing.max_exposure_cu,  # None, and so absent, where there is no cap
         schedule=[pb.Interval(startSecond=each.start_s, endSecond=each.end_s) for each in listing.schedule],
         commission=core.commission_rate // 10**6,
         commissionType=cast("pb.CommissionType", listing.commission_type),
@@ -214,7 +213,7 @@ def trader_message(account: Account) -> pb.Trader:
         traderLogin=terms.login,
         accountType=cast("pb.AccountType", terms.type),
         brokerName=terms.broker,
-        registrationTimestamp=terms.registered_ms,
+        registrationTimestamp=None if terms.registered_ms == 0 else terms.registered_ms,
         isLimitedRisk=terms.is_limited_risk,
         limitedRiskMarginCalculationStrategy=cast("pb.LimitedRiskMarginCalculationStrategy", terms.limited_risk_margin),
         moneyDigits=terms.money_digits,

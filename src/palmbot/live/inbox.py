@@ -121,8 +121,7 @@ class Inbox:
                 self._events.append(run)
                 self.wake()
                 return
-        else:
-            self._run = None
+        self._run = None  # what is appended now is the last
         if not isinstance(event, LinkEvent):
             self._refuse_if_full()
         self._events.append(event)

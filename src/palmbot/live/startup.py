@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from palmbot.core.types import Reason
 from palmbot.errors import RefusedError
 from palmbot.live import records
 from palmbot.model import (
@@ -43,6 +44,7 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
         HaltError: the journal cannot be written.
     """
     newest, intents = _newest_state(wires), _intents(wires)
+    trader.book.remember(intents)
     if newest is not None:
         trader.restore(records.kept_of(newest))
     if trader.pending is not None and trader.pending.bar_end_ms in _entered_bars(intents):
@@ -77,7 +79,7 @@ async def look(trader: Trader, wires: Wires, now_ms: int, *, and_bars: bool = Fa
 
     Returns:
         What only reduces risk and may be asked for again: the close of a position that is still there, else the amend
-        that puts a missing stop back. Never an entry.
+        that puts a missing stop back; the close where nobody knows its place. Never an entry.
     """
     book, known = trader.book, trader.book.holding
     unanswered = book.in_flight
@@ -110,6 +112,8 @@ async def look(trader: Trader, wires: Wires, now_ms: int, *, and_bars: bool = Fa
         return trader.close(closes[-1].reason, now_ms)
     if holding.is_protected:
         return []
+    if holding.sl_wanted_px == 0:  # nobody knows where its stop should be, and without one it must not stay
+        return trader.close(Reason.MANUAL, now_ms)
     return trader.amend((holding.sl_wanted_px, holding.tp_wanted_px), holding.reason, now_ms)
 
 

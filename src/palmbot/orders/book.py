@@ -24,6 +24,7 @@ from palmbot.model import (
 from palmbot.orders.identity import Owner
 from palmbot.orders.lifecycle import FINAL, Happening, Phase, apply
 
+EARLIER_MAX = 64
 REFUSALS = {
     "NOT_ENOUGH_MONEY": Reason.NOT_ENOUGH_MONEY,
     "MARKET_CLOSED": Reason.MARKET_CLOSED,
@@ -107,6 +108,7 @@ class Book:
         self._requests: dict[str, _Request] = {}
         self._open: dict[str, _Request] = {}  # those whose outcome is not known yet
         self._tries: dict[tuple[int, IntentKind], int] = {}  # made so far, by bar and leg
+        self._earlier: dict[str, OrderIntent] = {}  # entries of earlier runs that may still be filled
         self._deals: dict[int, None] = {}
         self._closing: list[Fill] = []  # the open position's closing deals so far
 
@@ -130,6 +132,11 @@ class Book:
         leg = (intent.bar_end_ms, intent.kind)
         self._tries[leg] = 1 + self._tries.pop(leg, 0)  # the newest stand last
         self._requests[intent.client_order_id] = self._open[intent.client_order_id] = _Request(intent, Phase.INTENDED)
+
+    def remember(self, intents: Mapping[str, OrderIntent]) -> None:
+        """Keep the newest entries of earlier runs: one that was accepted before a crash may be filled after it."""
+        entries = [each for each in intents.values() if each.kind is IntentKind.ENTER]
+        self._earlier = {each.client_order_id: each for each in entries[-EARLIER_MAX:]}
 
     def recall(self, intent: OrderIntent) -> None:
         """Note a request that was sent, also one of an earlier run, of which the end was not heard."""
@@ -215,7 +222,8 @@ class Book:
         if position is None or not self.owner.owns(position.label):
             return
         request, known = self._requests.get(position.label), self.holding
-        self.holding = _begun(position, None if request is None else request.intent)
+        intent = self._earlier.get(position.label) if request is None else request.intent
+        self.holding = _begun(position, intent)
         if known is not None and known.position.position_id == position.position_id:  # one more slice of the entry
             self.holding = replace(self.holding, protection_id=known.protection_id)
         else:

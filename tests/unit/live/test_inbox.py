@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.unit.live.stage import BALANCE, START_MS, hour, quote_at
 
@@ -232,6 +232,7 @@ QUOTES = st.builds(Quote, st.just("PALMOIL"), st.integers(0, 3 * MINUTE_MS), PRI
 OTHERS = st.builds(CashEvent, st.just(1), st.integers(0, 9), st.just(0))
 
 
+@example([[Quote("PALMOIL", 0, 1, 1)], "read", "read", [Quote("PALMOIL", 60_000, 1, 1), Quote("PALMOIL", 0, 1, 1)]])
 @given(st.lists(st.one_of(st.lists(QUOTES, max_size=30), OTHERS, st.just("read")), max_size=30))
 def test_bars_extremes_and_the_last_quote_are_the_same_with_and_without_conflation(script: list[Any]) -> None:
     inbox, plain, met = Inbox(), list[BrokerEvent](PILED), list[BrokerEvent | None]()

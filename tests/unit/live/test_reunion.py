@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.live.bot import Bot, flat_bar
+from tests.unit.live.bot import Bot, flat_bar, successor
 from tests.unit.live.stage import BALANCE, hour
 
 from palmbot.core.types import Reason
 from palmbot.errors import OutcomeUnknownError, RetryError
 from palmbot.live.feed import Feed
-from palmbot.model import LinkEvent, LinkState, OrderIntent, Quote
+from palmbot.model import IntentKind, LinkEvent, LinkState, OrderIntent, Quote
 from palmbot.orders.lifecycle import Happening
 from palmbot.units import HOUR_MS, PX
 
@@ -220,3 +220,44 @@ def test_a_late_quote_moves_the_mark_and_not_the_bar_that_is_forming_now() -> No
     assert feed.forming.low_px == 110
     assert feed.mark is not None
     assert (feed.mark.bid_px, feed.mark.ts_ms) == (90, hour(1))
+
+
+async def test_an_entry_that_was_accepted_before_a_crash_and_is_filled_after_it_keeps_its_reason_and_its_risk() -> None:
+    first = Bot()
+    accepted: list[OrderIntent] = []
+
+    def accept(intent: OrderIntent) -> None:
+        accepted.append(intent)
+        raise KeyboardInterrupt
+
+    first.inbox.steps = [first.quote(hour(0), 4_000), first.buys(1, answer=accept)]
+    with pytest.raises(KeyboardInterrupt):
+        await first.runner.run()
+    second = successor(first)
+    await second.run(second.does(lambda: second.answered(accepted[0])), second.quote(hour(1) + 60_000, 4_001))
+    holding = second.trader.book.holding
+    assert holding is not None
+    assert (holding.reason, holding.risk_minor) == (accepted[0].reason, accepted[0].risk_minor)
+    assert holding.risk_minor > 0
+
+
+async def test_an_own_position_without_a_stop_of_which_no_level_is_known_is_closed() -> None:
+    bot = Bot()
+
+    def naked(intent: OrderIntent) -> None:
+        if intent.kind is IntentKind.CLOSE:
+            return bot.answered(intent)
+        for event in bot.asked(intent).events[:2]:
+            bot.inbox.put(event)
+        shown = bot.trading.shown
+        bare = tuple(replace(each, sl_px=None, tp_px=None) for each in shown.positions)
+        bot.trading.shown = replace(shown, positions=bare, orders=())
+        return None
+
+    def forget() -> None:
+        holding = bot.trader.book.holding
+        assert holding is not None
+        bot.trader.book.holding = replace(holding, sl_wanted_px=0, tp_wanted_px=0)
+
+    await bot.run(bot.buys(0, answer=naked), bot.does(forget), bot.passes(2_000))
+    assert bot.sent() == ["enter", "close"]
