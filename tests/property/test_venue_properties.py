@@ -36,6 +36,7 @@ from palmbot.exchange.values import (
     Trigger,
 )
 from palmbot.exchange.venue import Venue
+from palmbot.exchange.working import Stage
 from palmbot.model import OrderKind
 from palmbot.units import HOUR_MS, PX
 
@@ -45,7 +46,7 @@ CATALOGUE = catalogue_of(SPEC)
 STANDINGS = (
     standing(CATALOGUE, HEDGED, BALANCE),
     standing(CATALOGUE, NETTED, BALANCE, type=AccountType.NETTED, total_margin=TotalMargin.NET),
-    standing(CATALOGUE, POOR, 700_000, is_fair_stop_out=False, stop_out_order=StopOutOrder.MOST_LOSING_FIRST),
+    standing(CATALOGUE, POOR, 560_000, is_fair_stop_out=False, stop_out_order=StopOutOrder.MOST_LOSING_FIRST),
 )
 STARTS = {each.terms.account_id: each.balance_minor for each in STANDINGS}
 OVER = frozenset({OrderStatus.FILLED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.CANCELLED})
@@ -125,9 +126,9 @@ class Exchange(RuleBasedStateMachine):
                 if each.order.status in OVER:
                     self.ended.add(each.order.order_id)
 
-    @rule(points=st.integers(-40, 40), ms=st.integers(1, 40_000))
+    @rule(points=st.integers(-40, 40) | st.sampled_from([-150, 150]), ms=st.integers(1, 40_000))
     def moves(self, points: int, ms: int) -> None:
-        self.bid = max(self.bid + points, 3_500)
+        self.bid = min(max(self.bid + points, 3_500), 4_500)
         at_ms = max(self.venue.now_ms, OPEN) + ms
         self.settle(self.venue.tick(TRADED_ID, tick(at_ms, self.bid, jump=points % 7 == 0)))
 
@@ -261,6 +262,15 @@ class Exchange(RuleBasedStateMachine):
             assert found == Counter(held.position_id for held in account.positions.values() if held.protection_id)
             open_ids = [order.order_id for order in account.order_views(with_protection=True)]
             assert len(set(open_ids)) == len(open_ids)
+
+    @invariant()
+    def what_locks_a_position_is_an_order_that_is_being_executed(self) -> None:
+        if not hasattr(self, "books"):
+            return
+        for account in self.venue.accounts.values():
+            for held in account.positions.values():
+                if held.closing_id and held.volume_cu:
+                    assert account.orders[held.closing_id].stage is Stage.EXECUTING
 
 
 TestExchange = Exchange.TestCase

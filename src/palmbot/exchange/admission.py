@@ -19,7 +19,7 @@ from palmbot.exchange.level_rules import refuses_brackets
 from palmbot.exchange.listing import TradingMode
 from palmbot.exchange.pit import Pit
 from palmbot.exchange.values import AccessRights, NewOrder, Refused, TimeInForce, Via
-from palmbot.exchange.working import AT_ONCE
+from palmbot.exchange.working import AT_ONCE, time_in_force_of
 from palmbot.model import OrderKind
 
 LABEL_MAX, COMMENT_MAX, CLIENT_ID_MAX = 100, 512, 50
@@ -99,6 +99,8 @@ def _shape(case: Case) -> Refused | None:
     for text, limit in ((order.label, LABEL_MAX), (order.comment, COMMENT_MAX), (order.client_order_id, CLIENT_ID_MAX)):
         if len(text) > limit:
             return invalid(f"A text is longer than {limit} characters")
+    if order.time_in_force is TimeInForce.MARKET_ON_OPEN and order.kind is not OrderKind.MARKET:
+        return invalid("Only a MARKET order can wait for the next open")
     missing = [name for name in _PRICES[order.kind] if getattr(order, name) is None]
     if missing:
         return invalid(f"{order.kind.name} needs {' and '.join(missing)}")
@@ -229,7 +231,7 @@ def _prices(case: Case) -> Refused | None:
 
 def _expiry(case: Case) -> Refused | None:
     order = case.order
-    if order.time_in_force is not TimeInForce.GOOD_TILL_DATE:
+    if time_in_force_of(order) is not TimeInForce.GOOD_TILL_DATE:
         return None
     if order.expires_ms is None or order.expires_ms <= case.floor.now_ms:
         return Refused("TRADING_BAD_EXPIRATION_DATE", "An order must expire in the future")

@@ -134,7 +134,7 @@ class Engine:
     def _settle(self, tick: FeedTick) -> None:
         """Let accounts meet a tick, then tell what happened and the quotes."""
         catalogue, moved = self.venue.catalogue, []
-        if self.venue.last(catalogue.traded_id) is None:
+        if self._feed_state is None:
             moved += self._fixed(tick.ts_ms)
         pair = conversion_tick(catalogue, tick)
         if pair is not None:
@@ -154,12 +154,12 @@ class Engine:
                 listener.spot(symbol_id, each)
 
     def _fixed(self, ts_ms: int) -> list[tuple[int, FeedTick]]:
-        """Return the one tick of each symbol whose quote never moves."""
+        """Return the one tick of each symbol whose quote never moves, where it has not come yet."""
         quotes = [(each.symbol_id, each.fixed_quote) for each in self.venue.catalogue.listings]
         return [
             (symbol_id, FeedTick(ts_ms, *quote, is_jump=True, bar_open_px=quote[0], rate_e8=RATE_ONE_E8))
             for symbol_id, quote in quotes
-            if quote is not None
+            if quote is not None and self.venue.last(symbol_id) is None
         ]
 
     def _keep_minute(self, symbol_id: int, until_ms: int) -> None:

@@ -31,7 +31,7 @@ from palmbot.exchange.values import (
     Report,
     TimeInForce,
 )
-from palmbot.exchange.working import AT_ONCE, Binding, Stage, Working, reported, usual_time_in_force
+from palmbot.exchange.working import AT_ONCE, Binding, Stage, Working, reported, time_in_force_of
 from palmbot.model import Execution, OrderKind
 
 _ENDS = {
@@ -73,7 +73,7 @@ def accept(floor: Floor, account: Account, ask: Ask) -> Working:
         executed_cu=0,
         position_id=floor.position_id() if target is None else target.position_id,
         closing=closing,
-        time_in_force=order.time_in_force or usual_time_in_force(order.kind),
+        time_in_force=time_in_force_of(order),
         created_ms=floor.now_ms,
         updated_ms=floor.now_ms,
         client_order_id=f"server-{order_id}" if ask.is_stop_out else order.client_order_id,
@@ -87,7 +87,7 @@ def accept(floor: Floor, account: Account, ask: Ask) -> Working:
         brackets=brackets,
         is_stop_out=ask.is_stop_out,
     )
-    working = floor.work(Working(view, binding, asked=ask.asked))
+    working = floor.work(Working(view, binding, sent_ms=floor.now_ms, asked=ask.asked))
     knobs = floor.conduct.knobs
     if knobs.stop_out_is_accepted or not ask.is_stop_out:
         shell = shell_of(view) if knobs.shell_on_accept else None
@@ -146,11 +146,17 @@ def end(
     """End an order without another fill: what it had reserved or locked is free again."""
     working = replace(working, view=floor.finish(working, working.ended(status, floor.now_ms)))
     view = working.view
+    held = _unlocked(floor, view)
+    position = shell_of(view, PositionStatus.CLOSED) if held is None else held.view()
+    tell(floor, _ENDS[status], working, position, deal, refused)
+
+
+def _unlocked(floor: Floor, view: OrderView) -> Held | None:
+    """Return the position of an order, not closed by it any more; None where there is none."""
     held = floor.accounts[view.account_id].positions.get(view.position_id)
     if held is not None and held.closing_id == view.order_id:
         held = floor.hold(replace(held, closing_id=0))
-    position = shell_of(view, PositionStatus.CLOSED) if held is None else held.view()
-    tell(floor, _ENDS[status], working, position, deal, refused)
+    return held
 
 
 def reject(floor: Floor, working: Working, code: str, text: str = "") -> None:
@@ -163,7 +169,7 @@ def reject(floor: Floor, working: Working, code: str, text: str = "") -> None:
 
 def start(floor: Floor, working: Working, level_px: int | None = None) -> None:
     """Let an order be executed: now, or when its delay has passed."""
-    working = replace(working, stage=Stage.EXECUTING, level_px=level_px)
+    working = replace(working, stage=Stage.EXECUTING, level_px=level_px, sent_ms=floor.now_ms)
     delay_ms = floor.conduct.delays.fill_ms
     if delay_ms == 0:
         execute(floor, working)
@@ -192,16 +198,18 @@ def execute(floor: Floor, working: Working) -> None:
         if working.binding is Binding.CLOSES or not account.is_netted:
             reject(floor, working, "POSITION_NOT_FOUND", f"Position not found with id {view.position_id}")
             return
-        working = replace(working, view=replace(view, position_id=floor.position_id()))
-    elif target is not None and target.position_id != view.position_id:
-        working = replace(working, view=replace(view, position_id=target.position_id))
+        position_id = floor.position_id()
+    else:
+        position_id = view.position_id if target is None else target.position_id
+    closing = target is not None and target.side != view.side
+    working = replace(working, view=replace(view, position_id=position_id, closing=closing))
     strike = _strike(floor, pit, working)
     if strike is None:
-        _unfilled(floor, working, pit)
+        _unfilled(floor, working)
         return
     found_cu = _found(floor, working, target)
     if found_cu == 0:
-        _unfilled(floor, working, pit)
+        _unfilled(floor, working)
         return
     short = refuses_margin(floor, account, (view.symbol_id, view.side), target, (found_cu, strike))
     if short is not None:
@@ -256,14 +264,15 @@ def _found(floor: Floor, working: Working, target: Held | None) -> int:
     return min(found_cu, target.volume_cu) if target is not None and working.binding is Binding.CLOSES else found_cu
 
 
-def _unfilled(floor: Floor, working: Working, pit: Pit) -> None:
+def _unfilled(floor: Floor, working: Working) -> None:
     """Let an order that was not filled rest again, or end."""
     view = working.view
     if rests(floor, view):
+        _unlocked(floor, view)
         reached = working.is_reached or view.kind is OrderKind.STOP_LIMIT
         floor.work(replace(working, stage=Stage.RESTING, level_px=None, is_reached=reached, is_touched=False))
         return
-    deal = missed(floor, view, working.left_cu, view.created_ms) if pit.last is not None else None
+    deal = missed(floor, view, working.left_cu, working.sent_ms)
     if floor.conduct.knobs.unfilled_is_rejected and view.executed_cu == 0:
         end(floor, working, OrderStatus.REJECTED, deal, Refused("TIMEOUT_ERROR", "Nobody took the other side"))
     else:
@@ -313,6 +322,7 @@ def fill(floor: Floor, working: Working, found_cu: int, strike: Strike) -> None:
         part_cu = min(found_cu, slice_cu)
         working = _deal(floor, working, part_cu, strike, touched)
         found_cu -= part_cu
+    _unlocked(floor, working.view)
     if working.left_cu > 0:
         _keep_rest(floor, working)
     account = floor.accounts[working.view.account_id]
@@ -336,7 +346,7 @@ def _deal(floor: Floor, working: Working, volume_cu: int, strike: Strike, touche
     may_flip = held is not None and held.side != view.side and working.binding is not Binding.CLOSES
     flips = may_flip and held is not None and volume_cu > held.volume_cu
     part_cu = held.volume_cu if held is not None and flips else volume_cu
-    part = Slice(view, working.left_cu, part_cu, strike, view.created_ms)
+    part = Slice(view, working.left_cu, part_cu, strike, working.sent_ms)
     if held is None:
         held, deal = opened(floor, part)
     elif held.side == view.side:
@@ -348,7 +358,7 @@ def _deal(floor: Floor, working: Working, volume_cu: int, strike: Strike, touche
     working = replace(working, view=floor.finish(working, working.view)) if is_done else floor.work(working)
     touched[held.position_id] = None
     said = Execution.FILLED if is_done or floor.conduct.knobs.slices_say_filled else Execution.PARTIAL_FILL
-    tell(floor, said, working, _after(floor, held, working), deal)
+    tell(floor, said, working, _after(floor, held), deal)
     if not flips:
         return working
     if not floor.conduct.knobs.flip_keeps_position:
@@ -358,11 +368,9 @@ def _deal(floor: Floor, working: Working, volume_cu: int, strike: Strike, touche
     return _deal(floor, working, volume_cu - part_cu, strike, touched)
 
 
-def _after(floor: Floor, held: Held, working: Working) -> PositionView:
+def _after(floor: Floor, held: Held) -> PositionView:
     """Return a position after a deal. One that is closed shows its levels until its protective order is gone (6.5)."""
     if held.volume_cu:
-        if held.closing_id == working.order_id and working.left_cu == 0:
-            held = floor.hold(replace(held, closing_id=0))
         return held.view()
     if held.protection_id:
         floor.hold(replace(held, closing_id=0, coming=None))

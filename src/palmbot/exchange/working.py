@@ -13,6 +13,7 @@ from palmbot.model import OrderKind
 _LIMITS = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT})
 _OPPOSITE = frozenset({Trigger.OPPOSITE, Trigger.DOUBLE_OPPOSITE})
 _DOUBLE = frozenset({Trigger.DOUBLE_TRADE, Trigger.DOUBLE_OPPOSITE})
+_WAITING = frozenset({TimeInForce.GOOD_TILL_CANCEL, TimeInForce.GOOD_TILL_DATE})
 AT_ONCE = frozenset({OrderKind.MARKET, OrderKind.MARKET_RANGE})
 
 
@@ -43,6 +44,7 @@ class Working:
     is_touched: bool = False  # the tick before touched a stop that needs two
     opens_ms: int | None = None  # market on open: not before
     cost_pxcu: int = 0  # of what was executed
+    sent_ms: int = 0  # when it was last sent to be executed
     asked: str = field(default="", compare=False)
 
     @property
@@ -129,9 +131,12 @@ def needs_two(trigger: Trigger) -> bool:
     return trigger in _DOUBLE
 
 
-def usual_time_in_force(kind: OrderKind) -> TimeInForce:
-    """Return what the venue takes a kind of order for where nothing is said."""
-    return TimeInForce.IMMEDIATE_OR_CANCEL if kind in AT_ONCE else TimeInForce.GOOD_TILL_CANCEL
+def time_in_force_of(order: NewOrder) -> TimeInForce:
+    """Return how long an order lives: market orders never wait, whatever was said, but for the next open."""
+    said = order.time_in_force
+    if order.kind not in AT_ONCE:
+        return TimeInForce.GOOD_TILL_CANCEL if said is None else said
+    return TimeInForce.IMMEDIATE_OR_CANCEL if said is None or said in _WAITING else said
 
 
 def reported(order: NewOrder) -> Brackets:

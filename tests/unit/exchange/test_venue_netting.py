@@ -100,6 +100,7 @@ def test_a_pending_order_nets_against_what_is_there_when_it_is_triggered() -> No
     (report,) = house.quote(4_020)
     assert said([report]) == ["FILLED LIMIT FILLED 2500/2500 CLOSED 0 unasked"]
     assert report.order.position_id == report.position.position_id == 2
+    assert report.order.closing
     assert report.deal.close.gross_minor == 18_750
     assert house.account.balance_minor == BALANCE + 18_750 - 5_000
 

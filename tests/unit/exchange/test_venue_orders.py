@@ -195,6 +195,12 @@ def test_between_fill_and_protection_a_position_is_unprotected() -> None:
     ]
 
 
+@pytest.mark.parametrize("said_", [None, TimeInForce.GOOD_TILL_CANCEL, TimeInForce.GOOD_TILL_DATE])
+def test_a_market_order_never_waits_whatever_it_says(said_: TimeInForce | None) -> None:
+    (accepted,) = House().ask(market(time_in_force=said_))
+    assert accepted.order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
+
+
 # -- slices
 
 

@@ -14,6 +14,7 @@ from tests.unit.exchange.house import (
     TRADED,
     House,
     brackets,
+    limit,
     market,
     px,
     said,
@@ -248,6 +249,20 @@ def test_a_position_that_is_being_closed_is_locked() -> None:
     for request in (ClosePosition(position_id, 1_000), AmendPosition(position_id, px(3_960))):
         assert facts(house.refused(request), "code", "position_id") == ("POSITION_LOCKED", position_id)
     house.passes(FILL)
+    assert len(house.ask(ClosePosition(position_id, 1_000))) == 1
+
+
+def test_a_limit_order_that_closed_a_part_and_rests_does_not_lock_the_rest() -> None:
+    house = House(liquidity_cu=1_000)
+    house.knobs(liquidity_cu=None)
+    position_id = house.open(asked=brackets())
+    house.knobs(liquidity_cu=1_000)
+    house.ask(limit(-1, 4_010, position_id=position_id))
+    house.quote(4_010)
+    assert house.refused(ClosePosition(position_id, 1_000)).code == "POSITION_LOCKED"
+    (filled,) = house.passes(FILL)
+    assert said([filled]) == ["PARTIAL_FILL LIMIT ACCEPTED 1000/2500 OPEN 1500 unasked"]
+    assert facts(filled.deal, "created_ms", "ts_ms") == (house.venue.now_ms - FILL, house.venue.now_ms)
     assert len(house.ask(ClosePosition(position_id, 1_000))) == 1
 
 

@@ -92,6 +92,11 @@ def with_rights(rights: AccessRights) -> House:
             *("INVALID_REQUEST", MALFORMED),
             id="range without a base",
         ),
+        pytest.param(
+            limit(1, 3_990, time_in_force=TimeInForce.MARKET_ON_OPEN),
+            *("INVALID_REQUEST", MALFORMED),
+            id="a limit order for the next open",
+        ),
         pytest.param(market(volume_cu=0), "TRADING_BAD_VOLUME", BUSINESS, id="no volume"),
         pytest.param(market(volume_cu=26), "TRADING_BAD_VOLUME", BUSINESS, id="no multiple of the step"),
         pytest.param(market(volume_cu=2_500_025), "TRADING_BAD_VOLUME", BUSINESS, id="above the maximum"),
