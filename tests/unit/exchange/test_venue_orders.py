@@ -32,53 +32,91 @@ ENTRY = px(4_002.5)  # bought at the ask of 4,002 with half a point of slippage
 RATE = 400_250_000_000  # base to deposit x 10^8: the price itself
 
 
+ORDER = OrderView(
+    order_id=1,
+    account_id=1,
+    symbol_id=1,
+    kind=OrderKind.MARKET,
+    status=OrderStatus.ACCEPTED,
+    side=1,
+    volume_cu=LOT,
+    executed_cu=0,
+    position_id=1,
+    closing=False,
+    time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
+    created_ms=OPEN,
+    updated_ms=OPEN,
+    client_order_id="c1",
+    label="L",
+    comment="why",
+    brackets=brackets(50, 80),
+)
+SHELL = PositionView(
+    position_id=1,
+    account_id=1,
+    symbol_id=1,
+    status=PositionStatus.CREATED,
+    side=1,
+    volume_cu=0,
+    entry_px=0,
+    sl_px=None,
+    tp_px=None,
+    swap_minor=0,
+    commission_minor=0,
+    used_margin_minor=0,
+    margin_rate_e8=0,
+    open_ms=OPEN,
+    updated_ms=OPEN,
+    label="L",
+    comment="why",
+)
+DEAL = DealView(
+    deal_id=1,
+    order_id=1,
+    position_id=1,
+    account_id=1,
+    symbol_id=1,
+    side=1,
+    volume_cu=LOT,
+    filled_cu=LOT,
+    price_px=ENTRY,
+    status=DealStatus.FILLED,
+    created_ms=OPEN,
+    ts_ms=OPEN + FILL,
+    commission_minor=-2_500,
+    margin_rate_e8=RATE,
+    base_to_usd_e8=round(4_002.5 / 4.4712 * RATE_ONE_E8),
+)
+PROTECTIVE = OrderView(
+    order_id=2,
+    account_id=1,
+    symbol_id=1,
+    kind=OrderKind.PROTECTION,
+    status=OrderStatus.ACCEPTED,
+    side=-1,
+    volume_cu=LOT,
+    executed_cu=0,
+    position_id=1,
+    closing=True,
+    time_in_force=TimeInForce.GOOD_TILL_CANCEL,
+    created_ms=OPEN + FILL + PROTECT,
+    updated_ms=OPEN + FILL + PROTECT,
+    client_order_id="server-2",
+    limit_px=ENTRY + px(80),
+    stop_px=ENTRY - px(50),
+    brackets=NO_BRACKETS,
+)
+
+
 def test_a_market_order_is_accepted_then_filled_bare_then_protected() -> None:
     house = House()
     asked = market(asked=brackets(50, 80), client_order_id="c1", label="L", comment="why")
-    order = OrderView(
-        order_id=1,
-        account_id=1,
-        symbol_id=1,
-        kind=OrderKind.MARKET,
-        status=OrderStatus.ACCEPTED,
-        side=1,
-        volume_cu=LOT,
-        executed_cu=0,
-        position_id=1,
-        closing=False,
-        time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
-        created_ms=OPEN,
-        updated_ms=OPEN,
-        client_order_id="c1",
-        label="L",
-        comment="why",
-        brackets=brackets(50, 80),
-    )
-    shell = PositionView(
-        position_id=1,
-        account_id=1,
-        symbol_id=1,
-        status=PositionStatus.CREATED,
-        side=1,
-        volume_cu=0,
-        entry_px=0,
-        sl_px=None,
-        tp_px=None,
-        swap_minor=0,
-        commission_minor=0,
-        used_margin_minor=0,
-        margin_rate_e8=0,
-        open_ms=OPEN,
-        updated_ms=OPEN,
-        label="L",
-        comment="why",
-    )
-    assert house.ask(asked) == [Report(Execution.ACCEPTED, 1, OPEN, order, shell, asked="m1")]
+    assert house.ask(asked) == [Report(Execution.ACCEPTED, 1, OPEN, ORDER, SHELL, asked="m1")]
 
     assert house.passes(FILL - 1) == []
     filled_ms = OPEN + FILL
     filled = replace(
-        order,
+        ORDER,
         status=OrderStatus.FILLED,
         executed_cu=LOT,
         execution_px=ENTRY,
@@ -86,7 +124,7 @@ def test_a_market_order_is_accepted_then_filled_bare_then_protected() -> None:
         closed_ms=filled_ms,
     )
     bare = replace(
-        shell,
+        SHELL,
         status=PositionStatus.OPEN,
         volume_cu=LOT,
         entry_px=ENTRY,
@@ -96,48 +134,12 @@ def test_a_market_order_is_accepted_then_filled_bare_then_protected() -> None:
         open_ms=filled_ms,
         updated_ms=filled_ms,
     )
-    deal = DealView(
-        deal_id=1,
-        order_id=1,
-        position_id=1,
-        account_id=1,
-        symbol_id=1,
-        side=1,
-        volume_cu=LOT,
-        filled_cu=LOT,
-        price_px=ENTRY,
-        status=DealStatus.FILLED,
-        created_ms=OPEN,
-        ts_ms=filled_ms,
-        commission_minor=-2_500,
-        margin_rate_e8=RATE,
-        base_to_usd_e8=round(4_002.5 / 4.4712 * RATE_ONE_E8),
-    )
-    assert house.passes(1) == [Report(Execution.FILLED, 1, filled_ms, filled, bare, deal, asked="m1")]
+    assert house.passes(1) == [Report(Execution.FILLED, 1, filled_ms, filled, bare, DEAL, asked="m1")]
 
     assert house.passes(PROTECT - 1) == []
     guarded_ms = filled_ms + PROTECT
-    protective = OrderView(
-        order_id=2,
-        account_id=1,
-        symbol_id=1,
-        kind=OrderKind.PROTECTION,
-        status=OrderStatus.ACCEPTED,
-        side=-1,
-        volume_cu=LOT,
-        executed_cu=0,
-        position_id=1,
-        closing=True,
-        time_in_force=TimeInForce.GOOD_TILL_CANCEL,
-        created_ms=guarded_ms,
-        updated_ms=guarded_ms,
-        client_order_id="server-2",
-        limit_px=ENTRY + px(80),
-        stop_px=ENTRY - px(50),
-        brackets=NO_BRACKETS,
-    )
     guarded = replace(bare, sl_px=ENTRY - px(50), tp_px=ENTRY + px(80), updated_ms=guarded_ms, trigger=Trigger.TRADE)
-    assert house.passes(1) == [Report(Execution.ACCEPTED, 1, guarded_ms, protective, guarded, server_made=True)]
+    assert house.passes(1) == [Report(Execution.ACCEPTED, 1, guarded_ms, PROTECTIVE, guarded, server_made=True)]
     assert house.account.balance_minor == BALANCE  # an opening books nothing
 
 
