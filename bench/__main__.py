@@ -1,13 +1,21 @@
-"""``python -m bench [replay|paper|start]...``: measure and print one JSON object."""
+"""``python -m bench [PART]...``: measure and print one JSON object."""
 
 from __future__ import annotations
 
 import json
 import sys
 
-from bench import paper, replay, start
+from bench import accounts, fan_out, paper, replay, start, wire_latency, wire_rate
 
-PARTS = {"replay": replay.measure, "paper": paper.measure, "start": start.measure}
+PARTS = {
+    "replay": replay.measure,
+    "paper": paper.measure,
+    "start": start.measure,
+    "wire_latency": wire_latency.measure,
+    "wire_rate": wire_rate.measure,
+    "fan_out": fan_out.measure,
+    "accounts": accounts.measure,
+}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(PARTS)
