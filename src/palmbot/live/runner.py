@@ -161,11 +161,10 @@ class Runner:
     def _patience_s(self) -> float | None:
         """Return how long to wait for the next event before looking at the broker; None = as long as it takes."""
         left_ms = self._left_ms()
-        if left_ms is None:
-            return None
         if self.stop_reason:
-            left_ms = min(left_ms, self._stops_by_ms - self._wires.clock.monotonic_ms())
-        return max(0.001, left_ms / 1_000)
+            stop_ms = self._stops_by_ms - self._wires.clock.monotonic_ms()
+            left_ms = stop_ms if left_ms is None else min(left_ms, stop_ms)
+        return None if left_ms is None else max(0.001, left_ms / 1_000)
 
     def _left_ms(self) -> int | None:
         """Return how long to be patient with what is awaited, counted anew when that changes; None = for nothing."""

@@ -159,6 +159,15 @@ async def test_a_stop_does_not_wait_for_ever() -> None:
     assert bot.inbox.waits[-2:] == [8.0, 0.001]  # ... but 10 s after the word it is over
 
 
+async def test_a_stop_does_not_wait_for_ever_for_a_link_that_is_lost() -> None:
+    bot = Bot()
+    lost = LinkEvent(hour(1), LinkState.LOST, "reset by peer")
+    bot.inbox.steps = [bot.buys(0, answer=bot.silent), bot.hears(lambda: lost), bot.stop("SIGTERM"), bot.passes(10_000)]
+    await bot.runner.run()
+    assert bot.stopped().body["reason"] == "SIGTERM"
+    assert bot.inbox.waits[-2:] == [None, 10.0]  # a lost link is waited for as long as it takes, a stop is not
+
+
 async def test_a_word_to_stop_that_comes_while_the_journal_is_written_is_heard() -> None:
     bot = Bot()
     flush = bot.journal.flush
