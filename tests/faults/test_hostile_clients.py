@@ -182,6 +182,28 @@ async def test_hostile_values_in_every_field_break_nothing(tmp_path: Path) -> No
         assert not house.failures
 
 
+@pytest.mark.parametrize("side", [pb.BUY, pb.SELL])
+@pytest.mark.parametrize("leg", ["relativeStopLoss", "relativeTakeProfit"])
+async def test_a_distance_that_leads_to_no_price_is_refused_and_the_exchange_goes_on(
+    tmp_path: Path, leg: str, side: pb.TradeSide
+) -> None:
+    """The level would be beyond 64 bits, or below nothing; as a pending order it would be found out at the fill."""
+    async with house_in(tmp_path) as house:
+        bad, good = await house.client(1), await house.client(2)
+        house.tick()
+        order: dict[str, Any] = {**ME, "symbolId": 1, "tradeSide": side, "volume": LOT, leg: 9_223_372_036_854_700_000}
+        kinds: tuple[dict[str, Any], ...] = ({"orderType": pb.MARKET}, {"orderType": pb.LIMIT, "limitPrice": 4_000.0})
+        for kind in kinds:
+            answer = await bad.ask(pb.NewOrderReq(**order, **kind))
+            assert answer.errorCode == "TRADING_BAD_PRICES", answer
+        house.later()
+        house.tick()
+        bought = await good.ask(
+            pb.NewOrderReq(ctidTraderAccountId=2, symbolId=1, orderType=pb.MARKET, tradeSide=pb.BUY, volume=LOT)
+        )
+        assert isinstance(bought, pb.ExecutionEvent)
+
+
 NUMBERS = (0, 1, -1, 2, 25, 99, 2_500, 2**31 - 1, -(2**31), 2**31, 2**63 - 1, -(2**63), 1_704_708_000_000)
 PRICES = (0.0, -1.0, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"), 4_000.0, 4_000.123, 1e-5, 99_999_999.0)
 TEXTS = ("", "x", "x" * 5_000, "\x00", "é" * 40, "'; DROP TABLE deals; --")

@@ -38,8 +38,8 @@ def refuses_brackets(floor: Floor, account: Account, pit: Pit, order: NewOrder) 
     if price_px is None or mark_px is None:
         return None
     levels = levels_of(asked, order.side, price_px)
-    if order.kind not in AT_ONCE and not _are_apart(levels, order.side, mark_px):
-        return bad_stops(f"Stop {levels.sl_px} and target {levels.tp_px} must lie around the price {mark_px}")
+    if not _are_apart(levels, order.side, price_px):
+        return bad_stops(f"Stop {levels.sl_px} and target {levels.tp_px} must lie around the price {price_px}")
     return _refuses_distance(floor, listing, levels, (order.side, mark_px))
 
 

@@ -290,6 +290,14 @@ def _px(message: Message, name: str) -> int | None:
     return int(exact)
 
 
+def _distance_px(message: Message, name: str) -> int | None:
+    """Return the distance ``name`` of ``message``; None where it is absent."""
+    distance_px = _whole(message, name)
+    if distance_px is not None and distance_px > PRICE_MAX * PX:
+        raise _BadPriceError(f"{name} {distance_px} leads to no price")
+    return distance_px
+
+
 def _whole(message: Message, name: str) -> int | None:
     """Return the whole number ``name`` of ``message``; None where it is absent."""
     return cast("int", getattr(message, name)) if message.HasField(name) else None
@@ -299,8 +307,8 @@ def _brackets(message: pb.NewOrderReq | pb.AmendOrderReq) -> Brackets:
     return Brackets(
         sl_px=_px(message, "stopLoss"),
         tp_px=_px(message, "takeProfit"),
-        sl_distance_px=_whole(message, "relativeStopLoss"),
-        tp_distance_px=_whole(message, "relativeTakeProfit"),
+        sl_distance_px=_distance_px(message, "relativeStopLoss"),
+        tp_distance_px=_distance_px(message, "relativeTakeProfit"),
         guaranteed=message.guaranteedStopLoss,
         trailing=message.trailingStopLoss,
         trigger=Trigger(message.stopTriggerMethod),
