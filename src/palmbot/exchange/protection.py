@@ -61,7 +61,8 @@ def place(floor: Floor, held: Held, levels: Levels, *, asked: str, server_made: 
     now_ms = floor.now_ms
     trail_px = 0
     if levels.trailing and levels.sl_px is not None:
-        trail_px = abs(held.mark_px(floor.last(held.symbol_id)) - levels.sl_px)
+        is_follow_up = server_made and held.coming is None  # of the volume alone: the distance stays what it was
+        trail_px = held.trail_px if is_follow_up else abs(held.mark_px(floor.last(held.symbol_id)) - levels.sl_px)
     held = floor.hold(
         replace(
             held,

@@ -154,6 +154,8 @@ def _amend_position(floor: Floor, account: Account, amend: AmendPosition, asked:
         return invalid("Nothing to amend.")
     if levels.sl_px is None and (amend.trailing is not None or levels.trailing):
         return invalid("A trailing stop needs a stop loss")
+    if levels.sl_px is None and levels.guaranteed and not before.guaranteed:
+        return invalid("A guaranteed stop needs a stop loss")
     refused = refuses_levels(floor, account, floor.pits[held.symbol_id], held, levels)
     if refused is not None:
         return replace(refused, position_id=held.position_id)
