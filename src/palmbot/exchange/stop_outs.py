@@ -20,12 +20,12 @@ def watch(floor: Floor, account: Account) -> None:
     _call(floor, account, equity, used)
     if not is_below(equity, used, account.terms.stop_out_pct):
         return
-    before = account.used_margin_minor
     while (found := _next(floor, account)) is not None:
+        before = account.positions[found.position_id]
         _close(floor, account, found)
-        if account.used_margin_minor >= before:
+        after = account.positions.get(found.position_id)
+        if after is not None and after.volume_cu == before.volume_cu:
             return  # nobody takes it now
-        before = account.used_margin_minor
     if account.balance_minor < 0 and not account.open and floor.conduct.knobs.stop_out_is_forgiven:
         cash.book(floor, account, CashKind.NEGATIVE_BALANCE_PROTECTION, -account.balance_minor)
 
