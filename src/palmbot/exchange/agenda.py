@@ -6,6 +6,9 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+SWEPT_FROM: Final = 1_000
 
 
 class Work(IntEnum):
@@ -33,12 +36,11 @@ class Task:
 
 
 class Agenda:
-    """Tasks by time."""
+    """Tasks by time. What was dropped or planned anew is swept out once there is more of it than of tasks."""
 
     def __init__(self, tasks: Iterable[Task] = ()) -> None:
         self.tasks = {task.key: task for task in tasks}
-        self._heap = [(task.due_ms, task.seq, task.key) for task in self.tasks.values()]
-        heapq.heapify(self._heap)
+        self._sweep()
         self._seq = max((task.seq for task in self.tasks.values()), default=0)
 
     def plan(self, due_ms: int, work: Work, account_id: int, subject_id: int) -> Task:
@@ -47,6 +49,8 @@ class Agenda:
         task = Task(due_ms, self._seq, work, account_id, subject_id)
         self.tasks[task.key] = task
         heapq.heappush(self._heap, (due_ms, task.seq, task.key))
+        if len(self._heap) > 2 * len(self.tasks) + SWEPT_FROM:
+            self._sweep()
         return task
 
     def drop(self, work: Work, subject_id: int) -> Task | None:
@@ -62,3 +66,7 @@ class Agenda:
                 return task
             heapq.heappop(self._heap)
         return None
+
+    def _sweep(self) -> None:
+        self._heap = [(task.due_ms, task.seq, task.key) for task in self.tasks.values()]
+        heapq.heapify(self._heap)

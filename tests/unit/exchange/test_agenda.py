@@ -56,3 +56,14 @@ def test_an_agenda_goes_on_from_its_tasks_as_if_nothing_had_happened(
         whole.plan(due_ms, work, 1, subject)
         again.plan(due_ms, work, 1, subject)
     assert done(again) == done(whole)
+
+
+def test_tasks_that_are_planned_again_for_ever_take_no_more_room() -> None:
+    """A client may amend an order of the distant future as often as it likes."""
+    agenda = Agenda()
+    agenda.plan(50, Work.EXPIRE, 7, 2)
+    for _ in range(10_000):
+        agenda.drop(Work.EXPIRE, 1)
+        agenda.plan(100, Work.EXPIRE, 7, 1)
+    assert len(agenda._heap) < 2_000
+    assert done(agenda) == [(50, Work.EXPIRE, 2), (100, Work.EXPIRE, 1)]
