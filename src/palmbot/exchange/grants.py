@@ -51,7 +51,10 @@ class Application:
         """Return whether a user's browser may be sent to ``uri``."""
         if self.redirect_uris is not None:
             return uri in self.redirect_uris
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            return False
         is_here = parts.scheme == "http" and parts.hostname in HERE and parts.username is None
         return is_here and uri.isascii() and uri.isprintable() and " " not in uri  # it goes into a header
 

@@ -60,7 +60,10 @@ class Tokens:
 
     def answer(self, method: str, target: str) -> Response:
         """Return the response to one request."""
-        url = urlsplit(target)
+        try:
+            url = urlsplit(target)
+        except ValueError:
+            return Response(400, "This is no address.\n")
         routes = {TOKEN_PATH: self._token, CONSENT_PATH: self._consent, CONSENT_PATH.rstrip("/"): self._consent}
         route = routes.get(url.path)
         if route is None:

@@ -159,6 +159,13 @@ async def test_errors_are_named_and_repeat_no_secret(endpoint: Endpoint, query: 
     assert "sec" not in answer["description"]
 
 
+async def test_an_address_that_is_none_is_refused_like_any_other(endpoint: Endpoint) -> None:
+    assert (await endpoint.get("//["))[0] == 400
+    endpoint.grants.register(Application("local", "sec", redirect_uris=None))
+    status, _, body = await endpoint.get(f"{CONSENT_PATH}?client_id=local&scope=trading&redirect_uri=http://[")
+    assert (status, body.split(":")[0]) == (400, "INVALID_REQUEST")
+
+
 async def test_only_get_and_only_known_pages(endpoint: Endpoint) -> None:
     assert (await endpoint.get(TOKEN_PATH, "POST"))[0] == 405
     assert (await endpoint.get("/apps/other"))[0] == 404
