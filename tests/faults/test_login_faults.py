@@ -101,6 +101,24 @@ async def test_a_logout_that_trails_behind_is_undone_by_the_login_that_follows_i
 
 
 @story()
+async def test_quotes_are_subscribed_to_again_after_a_logout_that_follows_their_subscription_at_once(
+    world: World,
+) -> None:
+    await world.ready()
+    gone = pb.AccountDisconnectEvent(ctidTraderAccountId=ACCOUNT)
+    answer = world.peer.answers[pb.SubscribeSpotsReq]
+    world.peer.answers[pb.SubscribeSpotsReq] = lambda request: [*answer(request), gone]  # in one piece
+    subscribing = asyncio.create_task(world.ctrader.subscribe("PALMOIL"))
+    await world.passes(0.5)
+    assert world.states() == [LOST]
+    world.peer.answers[pb.SubscribeSpotsReq] = answer
+    await world.passes(120)
+    await subscribing
+    assert world.states() == [READY]
+    assert len(world.peer.asked(pb.SubscribeSpotsReq)) == 2
+
+
+@story()
 async def test_a_weekend_of_logouts_is_met_with_longer_and_longer_pauses(world: World) -> None:
     await world.ready()
     granted_ms: list[int] = []

@@ -80,6 +80,7 @@ class Ctrader:
         self._is_wanted = False  # quotes were subscribed to
         self._is_listening = False  # this session subscribed to them
         self._is_lost = False
+        self._losses = 0  # sessions that ended
 
     async def run(self) -> None:
         """Keep the session until cancelled.
@@ -199,6 +200,7 @@ class Ctrader:
         self._is_lost = state is LinkState.LOST
         if self._is_lost:
             self._is_listening = False
+            self._losses += 1
             self._held.clear()
             self._asked.clear()
             if self._spots is not None:
@@ -273,13 +275,15 @@ class Ctrader:
         if self._is_listening:
             return
         spots, facts = self._known()
+        losses = self._losses
         request = pb.SubscribeSpotsReq(
             ctidTraderAccountId=facts.terms.account_id, symbolId=spots.symbol_ids, subscribeToSpotTimestamp=True
         )
         answer = await link.ask(request)
         if isinstance(answer, Declined) and answer.reaction is not Reaction.SUCCESS:
             raise error_of(answer, "SubscribeSpotsReq")
-        self._is_listening = link.is_alive
+        if losses == self._losses:  # else the subscription went with its session, maybe in the same read
+            self._is_listening = True
 
     def _now_ms(self) -> int:
         """Return the market clock; 0 in paper before the first quote."""
