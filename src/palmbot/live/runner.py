@@ -19,7 +19,7 @@ from palmbot.orders.records import event_of_intent
 from palmbot.ports import Clock, Journal, Pacer, Quotes, Trading
 
 PROTECTION_WAIT_MS = 2_000  # for the server's protective order after a fill
-ANSWER_WAIT_MS = 10_000  # for the final answer to a request
+ANSWER_WAIT_MS = 10_000  # for the final answer to a request, and until what was missed is asked for again
 PARKED_WAIT_MS = 30_000  # until the next look for an order whose outcome stays unknown
 
 
@@ -82,7 +82,7 @@ class Runner:
             was_lost = bool(self.trader.watch.link_lost)
             await self._take([] if event is None else self._heard(event))
             if was_lost and not self.trader.watch.link_lost:
-                await self._look(and_bars=True)
+                await self._look()
             else:
                 await self._look_if_overdue()
         await self._finish()
@@ -169,11 +169,12 @@ class Runner:
     def _left_ms(self) -> int | None:
         """Return how long to be patient with what is awaited, counted anew when that changes; None = for nothing."""
         book = self.trader.book
-        if (book.is_settled and not self.trader.astray) or self.trader.watch.link_lost:
+        is_known = book.is_settled and not self.trader.astray and not self.trader.behind
+        if is_known or self.trader.watch.link_lost:
             self._awaited = ()
             return None
         bare = None if book.holding is None or book.holding.is_protected else book.holding.position.position_id
-        awaited = (*(each.client_order_id for each in book.in_flight), bare, self.trader.astray)
+        awaited = (*(each.client_order_id for each in book.in_flight), bare, self.trader.astray, self.trader.behind)
         now_ms = self._wires.clock.monotonic_ms()
         if awaited != self._awaited:
             self._awaited, self._waits_since_ms = awaited, now_ms
@@ -187,21 +188,22 @@ class Runner:
     def _limit_ms(self) -> int:
         if self.trader.parked or self.trader.astray:
             return PARKED_WAIT_MS
-        return ANSWER_WAIT_MS if self.trader.book.in_flight else PROTECTION_WAIT_MS
+        book = self.trader.book
+        return ANSWER_WAIT_MS if book.in_flight or book.is_settled else PROTECTION_WAIT_MS
 
     async def _look_if_overdue(self) -> None:
         """After silence ask the broker."""
         left_ms = self._left_ms()
         if left_ms is not None and left_ms <= 0:
-            await self._look(and_bars=False)
+            await self._look()
 
-    async def _look(self, *, and_bars: bool) -> None:
+    async def _look(self) -> None:
         """Ask the broker what was missed; settle what its answer proves and never send an entry again."""
         self._awaited = ()
         self._unflushed = True
         try:
-            requests = await startup.look(self.trader, self._wires, self._clock_ms(), and_bars=and_bars)
-        except RetryError:  # the link went meanwhile: it says so itself, and its return brings the next look
+            requests = await startup.look(self.trader, self._wires, self._clock_ms())
+        except RetryError:  # no answer, or the link went meanwhile: time or its return brings the next look
             requests = []
         await self._take(requests)
 

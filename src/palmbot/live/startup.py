@@ -72,10 +72,10 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     return started
 
 
-async def look(trader: Trader, wires: Wires, now_ms: int, *, and_bars: bool = False) -> list[OrderIntent]:
+async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     """Ask the broker what became of requests it did not answer and of a stop it did not confirm.
 
-    After the link was lost everything may have been missed: ``and_bars`` reads the price history too.
+    After the link was lost everything may have been missed: the price history is read too.
 
     Returns:
         What only reduces risk and may be asked for again: the close of a position that is still there, else the amend
@@ -87,9 +87,11 @@ async def look(trader: Trader, wires: Wires, now_ms: int, *, and_bars: bool = Fa
         book.happened(intent.client_order_id, Happening.LOSE)
     account = await wires.trading.account()
     unheard = await _unheard(trader, account, wires)
-    if and_bars:
+    if trader.behind:
         history = await wires.quotes.history(book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
-        _credit(trader, account, unheard, now_ms)
+        trader.behind = not _is_explained(known, account, unheard)
+        if not trader.behind:
+            _credit(trader, account, unheard, now_ms)
         _catch_up(trader, history, unheard)
     for event in unheard:
         trader.on_order_event(event)
@@ -129,6 +131,16 @@ def _refuse_rivals(trader: Trader, account: AccountSnapshot) -> None:
 
 def _is_there(holding: Holding, account: AccountSnapshot) -> bool:
     return holding.position.position_id in [each.position_id for each in account.positions if each.volume_cu > 0]
+
+
+def _is_explained(known: Holding | None, account: AccountSnapshot, unheard: Sequence[OrderEvent]) -> bool:
+    """Return whether the deals tell what became of what was held; until they are listed its money is nobody's."""
+    if known is None:
+        return True
+    number = known.position.position_id
+    left_cu = sum(each.volume_cu for each in account.positions if each.position_id == number)
+    closes = [event.fill.close for event in unheard if event.fill is not None]
+    return left_cu + sum(each.closed_cu for each in closes if each is not None) >= known.position.volume_cu
 
 
 def _found(intent: OrderIntent, own: Sequence[BrokerPosition]) -> Happening | None:

@@ -75,6 +75,7 @@ class Trader:
         self.watch = Watch()
         self.parked = False  # an outcome is unknown: no entries
         self.astray = False  # the broker no longer shows the position that is held, and its deals are not listed yet
+        self.behind = False  # what happened while the link was lost is not read yet: no entries
         self.may_trade = True  # False while history passes through
         self._sentiment = sentiment
         self._low_minor = _FAR_MINOR
@@ -163,6 +164,7 @@ class Trader:
         lost = int(event.state is not LinkState.READY)
         if lost and not self.watch.link_lost:
             self.outbox.append(records.breaker(event.ts_ms, Reason.LINK_LOST, 0))
+        self.behind = self.behind or bool(lost)
         self.watch = live_breakers.with_link(self.watch, lost)
 
     def halt(self, ts_ms: int, on: int) -> None:
@@ -297,7 +299,7 @@ class Trader:
         if reason == Reason.NONE:
             usual_px = fills.spread_px(rules.instrument, mark.bid_px)
             reason = live_breakers.gate(rules.limits, self.watch, Wire(ts_ms, mark.spread_px, usual_px, silence_ms))
-        if reason == Reason.NONE and (self.parked or not self.book.is_settled):
+        if reason == Reason.NONE and (self.parked or self.behind or not self.book.is_settled):
             reason = Reason.OUTCOME_UNKNOWN
         if reason == Reason.NONE and self.book.holding is not None:  # found since the decision
             reason = Reason.HOLDING

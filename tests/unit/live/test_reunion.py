@@ -121,6 +121,38 @@ async def test_a_position_that_is_gone_without_its_deals_is_looked_for_again_and
     assert [trade.exit_reason for trade in bot.trader.trades] == [Reason.SL]
 
 
+async def test_what_a_position_lost_before_its_deals_are_listed_is_no_withdrawal() -> None:
+    bot = Bot()
+    deals = {}
+
+    def vanished() -> None:
+        bot.play(hour(2), 3_930)
+        bot.inbox._events.clear()
+        deals.update(bot.trading.fills)
+        bot.trading.fills = {}
+
+    def deposit() -> None:
+        bot.trading.fills.update(deals)
+        bot.trading.shows(balance_minor=bot.trading.shown.balance_minor + 5_000)
+
+    await bot.run(
+        bot.quote(hour(0), 4_000),
+        bot.buys(1),
+        bot.hears(lambda: LOST),
+        bot.does(vanished),
+        bot.hears(lambda: READY),
+        bot.does(deposit),
+        bot.passes(30_000),
+    )
+    (trade,) = bot.trader.trades
+    assert trade.pnl_minor < 0
+    assert bot.trader.book.balance_minor == BALANCE + trade.pnl_minor + 5_000
+    state = bot.trader.state
+    assert state is not None
+    assert state.breakers.day_open_minor == BALANCE + 5_000  # the loss counts against the day, the deposit does not
+    assert [event.body["text"] for event in bot.written("note") if "cash" in event.body["text"]] == ["cash 5000"]
+
+
 async def test_a_deposit_that_was_missed_moves_the_baselines_with_it() -> None:
     bot = Bot()
     await bot.run(
@@ -190,6 +222,38 @@ async def test_a_link_that_goes_again_during_the_look_brings_the_next_look_with_
     assert bot.sent() == ["enter"]
     assert bot.trader.book.holding is not None
     assert bot.trader.book.is_settled
+
+
+async def test_a_look_that_is_not_answered_while_the_link_stays_is_repeated_and_nothing_is_entered_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bot = Bot()
+    shown = bot.trading.account
+    answers: list[str] = ["the start's"]
+
+    async def account() -> object:
+        if not answers:
+            raise RetryError("NO_ANSWER", "Ask again.")
+        return await shown()
+
+    def back() -> None:
+        answers.append("again")
+        bot.trading.shows(balance_minor=BALANCE + 5_000)
+        bot.quotes.bars = (flat_bar(hour(0), 4_000), flat_bar(hour(1), 4_010), flat_bar(hour(2), 4_020, forming=True))
+
+    monkeypatch.setattr(bot.trading, "account", account)
+    await bot.run(
+        bot.quote(hour(0), 4_000),
+        bot.hears(lambda: LOST),
+        bot.does(answers.clear),
+        bot.hears(lambda: READY),
+        bot.buys(2),
+        bot.does(back),
+        bot.passes(10_000),
+    )
+    assert bot.sent() == []
+    assert [event.body["reason"] for event in bot.written("refusal")][-1:] == [Reason.OUTCOME_UNKNOWN]
+    assert bot.trader.book.balance_minor == BALANCE + 5_000
 
 
 async def test_a_silent_request_of_before_is_settled_by_the_first_look_after() -> None:

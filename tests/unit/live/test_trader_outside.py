@@ -44,7 +44,7 @@ def test_a_hand_that_halts_blocks_entries_until_it_resumes_and_is_kept() -> None
     assert len(stage.sent) == 1
 
 
-def test_a_lost_link_blocks_entries_until_it_is_ready() -> None:
+def test_a_lost_link_blocks_entries_until_it_is_ready_and_what_was_missed_is_read() -> None:
     stage = Stage()
     for state in (LinkState.LOST, LinkState.CONNECTING):
         stage.trader.on_link(LinkEvent(hour(0), state))
@@ -53,6 +53,9 @@ def test_a_lost_link_blocks_entries_until_it_is_ready() -> None:
     assert stage.reasons("breaker") == [Reason.LINK_LOST]
     stage.trader.on_link(LinkEvent(hour(1), LinkState.READY))
     stage.enter(hour(2))
+    assert stage.reasons("refusal") == [Reason.LINK_LOST, Reason.OUTCOME_UNKNOWN]
+    stage.trader.behind = False
+    stage.enter(hour(3))
     assert len(stage.sent) == 1
 
 
