@@ -178,3 +178,4 @@ def test_a_run_is_not_resumed_on_other_data(unbroken: tuple[dict[str, Any], Path
     ended = refused_resume(tmp_path, copy)
     assert ended.code == 3
     assert ended.err.startswith("SETTINGS_CHANGED: changed=data_fingerprint\n")
+    assert len(ended.err.splitlines()) == 2  # and nothing about what was never begun

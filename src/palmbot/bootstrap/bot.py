@@ -107,7 +107,7 @@ async def _together(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.stop, signal.Signals(number).name)
-    others = [asyncio.create_task(each) for each in other.beside]
+    others = [asyncio.create_task(each()) for each in other.beside]
     for task in others:
         task.add_done_callback(lambda ended: runner.stop("the other side failed") if _failed(ended) else None)
     for_ms, clock = limit

@@ -50,7 +50,7 @@ from palmbot.settings import CtraderCredentials, Environment, Settings
 ACCOUNT_ID: Final = 1  # of a bot that has the exchange to itself
 UNLIMITED: Final = 1_000_000  # requests a second: in lock-step the machine's pace is nobody's harm
 
-Beside = Coroutine[Any, Any, None]
+Beside = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ async def built_in(settings: Settings, home: Home) -> AsyncIterator[Counterparty
                 pacer=pacer,
                 timeline=market.timeline,
                 series=market.series,
-                beside=(client.run(), engine.run(pace)),
+                beside=(client.run, lambda: engine.run(pace)),
                 on_started=engine.start,
                 costs=books.costs,
             )
@@ -159,7 +159,7 @@ async def elsewhere(settings: Settings, home: Home, file: Path) -> AsyncIterator
     )
     rows = () if settings.data.sentiment_file is None else _sentiment(settings)
     series = replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)")
-    yield Counterparty(client, FreeRunning(), Timeline(rows), series, (client.run(),))
+    yield Counterparty(client, FreeRunning(), Timeline(rows), series, (client.run,))
 
 
 class _End:
