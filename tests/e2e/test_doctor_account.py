@@ -99,7 +99,7 @@ async def test_credentials_without_a_login_say_what_comes_next(person: Person, p
 
 
 async def test_a_wrong_secret_is_said_by_the_server_and_shown_to_nobody(person: Person, practice: Practice) -> None:
-    person.configure(client_secret="planted-wrong-secret")  # noqa: S106 - planted
+    person.configure(client_secret="planted-wrong-secret")  # noqa: S106 - it is planted
     person.log_in()
     report = await practice.look("--env", "demo")
     assert list(report.failed) == ["application"]
