@@ -98,10 +98,12 @@ class Floor:
 
     def hold(self, held: Held) -> Held:
         """Let an account hold a position as it is now."""
+        account = self.accounts[held.account_id]
+        before = account.positions.get(held.position_id)
         self._place(held)
         self.changes.positions[held.position_id] = held
-        account = self.accounts[held.account_id]
-        account.remargin()
+        if before is None or (before.volume_cu, before.margin_minor) != (held.volume_cu, held.margin_minor):
+            account.remargin()  # looks at all positions: not at every step of a trailing stop
         return held
 
     def release(self, held: Held) -> None:
