@@ -33,6 +33,7 @@ class Knobs:
     unauthorised_code: str = "INVALID_REQUEST"  # or ACCOUNT_NOT_AUTHORIZED: a request for an account without session
     access_token_ms: int = ACCESS_TOKEN_MS
     code_ms: int = MINUTE_MS  # life of an authorization code
+    old_sessions_ms: int = 0  # how long sessions of a pair of tokens that died are still served
     one_grant_per_user: bool = False  # whether authorizing again kills the tokens given before (FAQ; live says no)
     dead_token_lists_nothing: bool = False  # an account list for a dead token: empty instead of an error
     tells_asking_id: bool = True  # whether other connections see the asking client's message id on its events

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from palmbot.errors import HaltError, UsageError
-from palmbot.exchange.client import Client
+from palmbot.exchange.client import Client, Key
 from palmbot.exchange.connection import Connection
 from palmbot.exchange.desk import Desk
 from palmbot.exchange.fan import Fan, Market
@@ -44,6 +44,14 @@ BACKLOG: Final = 1_024
 HANDSHAKE_S: Final = 10.0
 SHUTDOWN_S: Final = 5.0
 EXPIRY_LOOK_MS: Final = HOUR_MS  # tokens may be made meanwhile that expire sooner than those that are known
+
+
+class Session(NamedTuple):
+    """An account that is open on a connection, and by which grant."""
+
+    client: Client
+    account_id: int
+    key: Key
 
 
 class Server:
@@ -237,15 +245,26 @@ class Server:
 
     def _grant_ended(self, grant: Grant, reason: str) -> None:
         """End the sessions that a dead pair of tokens opened, after the answer to whoever ended it."""
-        asyncio.get_running_loop().call_soon(self._invalidate, grant.grant_id, reason)
+        wait_s = self.desk.knobs.old_sessions_ms / SECOND_MS
+        asyncio.get_running_loop().call_later(wait_s, self._invalidate, self._sessions_of(grant), reason)
 
-    def _invalidate(self, grant_id: int, reason: str) -> None:
-        for client in list(self.clients.values()):
-            accounts = [account_id for account_id, key in client.keys.items() if key.grant_id == grant_id]
-            if accounts:
-                event = pb.AccountsTokenInvalidatedEvent(ctidTraderAccountIds=accounts, reason=reason)
-                client.outlet.send(event)
-                self._disconnect(client, accounts)
+    def _sessions_of(self, grant: Grant) -> list[Session]:
+        return [
+            Session(client, account_id, key)
+            for client in self.clients.values()
+            for account_id, key in client.keys.items()
+            if key.grant_id == grant.grant_id
+        ]
+
+    def _invalidate(self, sessions: Iterable[Session], reason: str) -> None:
+        """End sessions that did not end, or begin anew with other tokens, meanwhile."""
+        of_client: dict[Client, list[int]] = {}
+        for client, account_id, key in sessions:
+            if client.keys.get(account_id) is key:
+                of_client.setdefault(client, []).append(account_id)
+        for client, accounts in of_client.items():
+            client.outlet.send(pb.AccountsTokenInvalidatedEvent(ctidTraderAccountIds=accounts, reason=reason))
+            self._disconnect(client, accounts)
 
     def _disconnect(self, client: Client, account_ids: Iterable[int]) -> None:
         for account_id in account_ids:
@@ -259,7 +278,7 @@ class Server:
         grants, now_ms = self.desk.grants.grants, self.desk.clock.utc_ms()
         for grant in grants:
             if grant.expires_ms <= now_ms:
-                self._invalidate(grant.grant_id, "Access token has expired")
+                self._invalidate(self._sessions_of(grant), "Access token has expired")
         if self.clients:
             coming_ms = [each.expires_ms - now_ms for each in grants if each.expires_ms > now_ms]
             wait_ms = min([*coming_ms, EXPIRY_LOOK_MS])

@@ -210,6 +210,18 @@ async def test_a_refresh_is_answered_and_then_ends_the_sessions_of_the_old_pair_
         assert isinstance(await trader.ask(pb.TraderReq(ctidTraderAccountId=1)), pb.TraderRes)
 
 
+async def test_sessions_of_a_dead_pair_may_be_served_for_a_while_and_one_that_began_anew_stays(tmp_path: Path) -> None:
+    async with house_in(tmp_path, Plan(replace(OPEN, old_sessions_ms=50))) as house:
+        keeper, old, fresh = await house.client(), await house.client(1), await house.client(2)
+        pair = await keeper.ask(pb.RefreshTokenReq(refreshToken=house.ready.refresh_token))
+        assert isinstance(await old.ask(pb.TraderReq(ctidTraderAccountId=1)), pb.TraderRes)
+        await fresh.ask(pb.AccountLogoutReq(ctidTraderAccountId=2))
+        await fresh.open_account(2, pair.accessToken)
+        assert list((await old.take(pb.AccountsTokenInvalidatedEvent)).ctidTraderAccountIds) == [1]
+        assert isinstance(await fresh.ask(pb.TraderReq(ctidTraderAccountId=2)), pb.TraderRes)
+        assert fresh.all(pb.AccountsTokenInvalidatedEvent) == []
+
+
 async def test_who_refreshes_where_accounts_are_open_hears_the_answer_first(tmp_path: Path) -> None:
     async with house_in(tmp_path) as house:
         client = await house.client(1)
