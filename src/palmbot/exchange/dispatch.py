@@ -74,7 +74,8 @@ def answer(desk: Desk, client: Client, payload_type: int, request: Message | Non
     """
     route = None if request is None else ROUTES.get(payload_type)
     account_id = _account_id(request)
-    reply = _barred(client, desk, route, request) or _handled(desk, client, route, request)
+    barred = _barred(client, desk, route, request) or desk.faults.refusal(payload_type)
+    reply = barred or _handled(desk, client, route, request)
     if reply is None:
         return None
     if isinstance(reply, Then):

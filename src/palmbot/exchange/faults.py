@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
+from palmbot.exchange.values import Refused, Via
+
 
 class Fault(Enum):
     """A fault that happens to a connection, a request, an answer or an event."""
@@ -50,6 +52,7 @@ class Faults:
         self.is_weekend = False  # no account can be authorised; `Server.drop_accounts` ends those that are
         self._armed: dict[Fault, list[int | None]] = {}  # payload types that the next ones wait for
         self._shares: dict[Fault, float] = {}
+        self._refusals: list[tuple[Refused, int | None]] = []
 
     @property
     def is_calm(self) -> bool:
@@ -80,6 +83,21 @@ class Faults:
                 return True
         share = self._shares.get(fault, 0.0)
         return share > 0.0 and (share >= 1.0 or self.rng.random() < share)
+
+    def refuse(self, code: str, payload_type: int | None = None, via: Via = Via.ERROR_RES) -> None:
+        """Let the next request that might be handled, of a type or of any, be refused instead, in words of the code.
+
+        Only a trading request is refused by an order error; whatever else is asked has one form of refusal.
+        """
+        self._refusals.append((Refused(code, "Refused by a fault that was asked for", via), payload_type))
+
+    def refusal(self, payload_type: int) -> Refused | None:
+        """Return the refusal that waits for a request of this type, once."""
+        for at, (refused, fits) in enumerate(self._refusals):
+            if fits is None or fits == payload_type:
+                del self._refusals[at]
+                return refused
+        return None
 
     def delay(self) -> int:
         """Return how long the next message waits, in ms."""

@@ -14,6 +14,7 @@ from tests.wire_client import WireClient
 from palmbot.errors import HaltError
 from palmbot.exchange.faults import Fault, Maintenance
 from palmbot.exchange.knobs import Knobs
+from palmbot.exchange.values import Via
 from palmbot.protocol.frames import encode, encode_payload
 from palmbot.protocol.messages import missing, pb
 
@@ -48,6 +49,19 @@ async def test_history_has_a_limit_of_its_own(tmp_path: Path) -> None:
         assert len(client.all(pb.GetTrendbarsRes)) == 5
         assert len(client.all(pb.ErrorRes)) == 3
         assert isinstance(client.heard[-1].message, pb.TraderRes)
+
+
+async def test_a_request_is_refused_by_any_code_on_demand_and_not_carried_out(tmp_path: Path) -> None:
+    async with house_in(tmp_path) as house:
+        client = await house.client(1)
+        house.tick()
+        house.faults.refuse("PENDING_EXECUTION", pb.NEW_ORDER_REQ, Via.ORDER_ERROR)
+        house.faults.refuse("CHANNEL_IS_BLOCKED")
+        blocked, refused = await client.ask(pb.TraderReq(**ME)), await client.ask(ORDER)
+        assert (type(blocked), blocked.errorCode) == (pb.ErrorRes, "CHANNEL_IS_BLOCKED")
+        assert (type(refused), refused.errorCode) == (pb.OrderErrorEvent, "PENDING_EXECUTION")
+        assert not house.engine.venue.accounts[1].orders
+        assert isinstance(await client.ask(ORDER), pb.ExecutionEvent)
 
 
 async def test_an_idle_server_sends_heartbeats_and_a_silent_client_is_disconnected(tmp_path: Path) -> None:
