@@ -131,9 +131,12 @@ def cancel(floor: Floor, working: Working, asked: str) -> Refused | None:
 
 
 def expire(floor: Floor, working: Working) -> None:
-    """Let an order's time be over; one that is being executed is not stopped by it."""
+    """Let an order's time be over; one that is being executed is not stopped by it, but what is left of it then is."""
     if working.stage is not Stage.EXECUTING:
         matching.end(floor, working, OrderStatus.EXPIRED)
+        return
+    again_ms = floor.now_ms + max(floor.conduct.delays.fill_ms, 1)
+    floor.plan(again_ms, Work.EXPIRE, working.view.account_id, working.order_id)
 
 
 def meet(floor: Floor, pit: Pit, working: Working, tick: FeedTick) -> None:

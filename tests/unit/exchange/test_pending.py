@@ -1,0 +1,22 @@
+"""Pending orders whose time is over while they are being executed (sheet 6.2, 6.3)."""
+
+from __future__ import annotations
+
+from tests.unit.exchange.desk import OPEN
+from tests.unit.exchange.house import FILL, LOT, House, good_till, limit, said
+
+
+def test_what_is_left_of_an_order_whose_time_was_over_while_it_was_executed_expires() -> None:
+    house = House(liquidity_cu=25)
+    house.ask(limit(1, 4_010, **good_till(OPEN + FILL - 30)))
+    assert said(house.passes(FILL)) == ["PARTIAL_FILL LIMIT ACCEPTED 25/2500 OPEN 25 unasked"]
+    assert said(house.passes(FILL)) == ["EXPIRED LIMIT EXPIRED 25/2500 OPEN 25 unasked"]
+    assert house.account.orders == {}
+    assert house.venue.due_ms() is None
+
+
+def test_an_order_that_was_filled_after_its_time_was_over_has_nothing_left_to_expire() -> None:
+    house = House()
+    house.ask(limit(1, 4_010, **good_till(OPEN + FILL - 30)))
+    assert said(house.passes(2 * FILL)) == [f"FILLED LIMIT FILLED {LOT}/{LOT} OPEN {LOT} unasked"]
+    assert house.venue.due_ms() is None
