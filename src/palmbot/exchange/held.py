@@ -99,6 +99,11 @@ class Held:
         object.__setattr__(self, "guard", guard)
 
     @property
+    def wanted(self) -> Levels:
+        """The levels that stand, or those that are about to."""
+        return self.levels if self.coming is None else self.coming
+
+    @property
     def entry_px(self) -> float:
         """Volume-weighted entry, to be shown; 0 where nothing is open."""
         return mean_px(self.cost_pxcu, self.volume_cu) if self.volume_cu else 0

@@ -88,7 +88,7 @@ def refuses_levels(floor: Floor, account: Account, pit: Pit, held: Held, levels:
 
 def _refuses_loosening(held: Held, levels: Levels) -> Refused | None:
     """Refuse to weaken a guaranteed stop."""
-    before = held.levels
+    before = held.wanted
     if not before.guaranteed or before.sl_px is None:
         return None
     if levels.guaranteed and levels.sl_px is not None and (levels.sl_px - before.sl_px) * held.side >= 0:

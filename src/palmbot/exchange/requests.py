@@ -142,7 +142,7 @@ def _amend_position(floor: Floor, account: Account, amend: AmendPosition, asked:
     held = _held_of(floor, account, amend.position_id)
     if isinstance(held, Refused):
         return held
-    before = held.levels if held.coming is None else held.coming
+    before = held.wanted
     levels = Levels(
         sl_px=amend.sl_px,
         tp_px=amend.tp_px,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.exchange.desk import BALANCE, facts
 from tests.unit.exchange.house import (
+    FILL,
     LOT,
     TRADED,
     House,
@@ -127,6 +128,13 @@ def test_a_guaranteed_stop_may_not_be_loosened(asked: dict[str, Any]) -> None:
     house = House(catalogue=guaranteed_catalogue(), delays=AT_ONCE)
     house.ask(market(asked=brackets(50, guaranteed=True)))
     assert facts(house.refused(AmendPosition(1, **asked)), "code", "position_id") == ("WORSE_GSL_NOT_ALLOWED", 1)
+
+
+def test_a_guaranteed_stop_may_not_be_loosened_before_it_is_placed_either() -> None:
+    house = House(catalogue=guaranteed_catalogue())
+    house.ask(market(asked=brackets(50, guaranteed=True)))
+    house.passes(FILL)
+    assert house.refused(AmendPosition(1, px(3_950))).code == "WORSE_GSL_NOT_ALLOWED"
 
 
 def test_a_guaranteed_stop_keeps_its_own_distance() -> None:
