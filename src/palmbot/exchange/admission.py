@@ -18,6 +18,7 @@ from palmbot.exchange.held import Held
 from palmbot.exchange.level_rules import refuses_brackets
 from palmbot.exchange.listing import TradingMode
 from palmbot.exchange.pit import Pit
+from palmbot.exchange.prices import LATEST_MS
 from palmbot.exchange.values import AccessRights, NewOrder, Refused, TimeInForce, Via
 from palmbot.exchange.working import AT_ONCE, time_in_force_of
 from palmbot.model import OrderKind
@@ -233,8 +234,8 @@ def _expiry(case: Case) -> Refused | None:
     order = case.order
     if time_in_force_of(order) is not TimeInForce.GOOD_TILL_DATE:
         return None
-    if order.expires_ms is None or order.expires_ms <= case.floor.now_ms:
-        return Refused("TRADING_BAD_EXPIRATION_DATE", "An order must expire in the future")
+    if order.expires_ms is None or not case.floor.now_ms < order.expires_ms <= LATEST_MS:
+        return Refused("TRADING_BAD_EXPIRATION_DATE", "An order must expire in the future, and in this age")
     return None
 
 

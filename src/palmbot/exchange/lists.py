@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from palmbot.exchange.client import Client
 from palmbot.exchange.desk import Desk, Reply, Route, Routes, invalid, no_entity
 from palmbot.exchange.history import Window
 from palmbot.exchange.offsets import Offset
+from palmbot.exchange.prices import LATEST_MS
 from palmbot.exchange.values import Refused, Via
 from palmbot.exchange.wire import cash_message, deal_message, order_message, position_message, price_of
 from palmbot.protocol.messages import pb
 
-TIMESTAMP_MAX_MS: Final = 2_147_483_646_000
 Ranged = (
     pb.DealListReq
     | pb.OrderListReq
@@ -33,7 +33,7 @@ def boundaries(message: Ranged, widest_ms: int, now_ms: int, *, refuses_wide: bo
     """
     to_ms = message.toTimestamp if message.HasField("toTimestamp") else now_ms
     from_ms = message.fromTimestamp if message.HasField("fromTimestamp") else max(to_ms - widest_ms, 0)
-    if not 0 <= from_ms <= to_ms <= TIMESTAMP_MAX_MS or (refuses_wide and to_ms - from_ms > widest_ms):
+    if not 0 <= from_ms <= to_ms <= LATEST_MS or (refuses_wide and to_ms - from_ms > widest_ms):
         text = f"The window from {from_ms} to {to_ms} is no window of at most {widest_ms} ms"
         return Refused("INCORRECT_BOUNDARIES", text, Via.ERROR_RES)
     return max(from_ms, to_ms - widest_ms), to_ms
