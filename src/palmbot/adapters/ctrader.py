@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from palmbot.adapters.ctrader_account import Holdings, read_account, read_deals
-from palmbot.adapters.ctrader_history import LATEST_MS, Grid, Wanted, marked, read_bars
+from palmbot.adapters.ctrader_history import Grid, Wanted, marked, read_bars
 from palmbot.adapters.ctrader_keeper import Keeper, KeeperWires, Patience
 from palmbot.adapters.ctrader_link import Dial, Link
 from palmbot.adapters.ctrader_login import Facts, TokenSource
@@ -31,7 +31,7 @@ from palmbot.model import (
     OrderIntent,
 )
 from palmbot.ports import Clock, Inbox
-from palmbot.protocol.codec import event_of, request_of
+from palmbot.protocol.codec import LATEST_MS, event_of, request_of
 from palmbot.protocol.codec_errors import Declined, error_of, order_error_of
 from palmbot.protocol.codes import Reaction
 from palmbot.protocol.events import Received
@@ -213,7 +213,7 @@ class Ctrader:
         spots = self._spots
         if spots is None or spot.ctidTraderAccountId != self._keeper.account_id:
             return
-        quote = spots.take(spot, self._now_ms() if spot.timestamp == 0 else 0)
+        quote = spots.take(spot, self._now_ms())
         if quote is not None and self._is_wanted:
             self._put(quote)
 

@@ -21,7 +21,6 @@ from palmbot.protocol.codes import RATE_LIMITS
 from palmbot.protocol.messages import pb
 from palmbot.units import DAY_MS, MINUTE_MS
 
-LATEST_MS = 2_147_483_646_000  # the newest bars, whatever the time
 PAGE_BARS = 4_000
 PAGES_MAX = 200
 TRIES_MAX = 12  # while the rolling quota of history is used up

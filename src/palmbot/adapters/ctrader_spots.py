@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from palmbot.model import Quote
+from palmbot.protocol.codec import LATEST_MS
 from palmbot.protocol.messages import pb
 from palmbot.units import RATE_ONE_E8, rate_of_chain
 
@@ -76,7 +77,7 @@ class Spots:
 
         Args:
             spot: of any symbol; a side that is 0 is no price, and unchanged.
-            now_ms: the time of a spot that does not tell its own.
+            now_ms: the time of a spot that does not tell its own, or one that cannot be.
         """
         symbol_id, bid_px, ask_px = spot.symbolId, spot.bid, spot.ask
         has_bid = 0 < bid_px < _PRICE_MAX_PX
@@ -89,7 +90,8 @@ class Spots:
             self._bid_px = bid_px
         if 0 < ask_px < _PRICE_MAX_PX:
             self._ask_px = ask_px
-        ts_ms = spot.timestamp or now_ms
+        told_ms = spot.timestamp
+        ts_ms = told_ms if 0 < told_ms <= LATEST_MS else now_ms
         if self.newest_ms is None or ts_ms > self.newest_ms:
             self.newest_ms = ts_ms
         return self._quote(ts_ms)

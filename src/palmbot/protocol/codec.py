@@ -29,6 +29,7 @@ from palmbot.model import (
 from palmbot.protocol.messages import Message, pb
 from palmbot.units import MINUTE_MS, PX, RATE_ONE_E8, step_px
 
+LATEST_MS = 2_147_483_646_000  # the broker's own end of time (sheet 5.8)
 _FLOAT_NOISE = 2.0**-24  # relative error of a price that went through a 32-bit float on its way (sheet 5.2)
 _PRICE_MAX = 1e10
 _MONEY_DIGITS_MAX = 18
@@ -223,7 +224,7 @@ def fill_of(deal: pb.Deal, terms: Terms) -> Fill:
         side=_side(deal),
         volume_cu=deal.filledVolume,
         price_px=px_of_price(deal.executionPrice, terms.step_px(deal.symbolId)),
-        ts_ms=deal.executionTimestamp,
+        ts_ms=_time_ms(deal.executionTimestamp),
         commission_minor=_minor(deal.commission, deal, terms),
         close=_close(deal, terms) if deal.HasField("closePositionDetail") else None,
     )
@@ -292,12 +293,12 @@ def event_of(
 
 def _event_ms(message: pb.ExecutionEvent, now_ms: int) -> int:
     if message.HasField("deal"):
-        return message.deal.executionTimestamp
+        return _time_ms(message.deal.executionTimestamp)
     for part in ("order", "position"):
         if message.HasField(part):
             updated_ms: int = getattr(message, part).utcLastUpdateTimestamp
             if updated_ms > 0:
-                return updated_ms
+                return _time_ms(updated_ms)
     return now_ms
 
 
@@ -308,7 +309,7 @@ def _cash(message: pb.DepositWithdraw, terms: Terms) -> CashEvent:
         name = pb.ChangeBalanceType.Name(message.operationType)
         delta = -abs(delta) if name.startswith("BALANCE_WITHDRAW") else delta
     return CashEvent(
-        ts_ms=message.changeBalanceTimestamp,
+        ts_ms=_time_ms(message.changeBalanceTimestamp),
         delta_minor=_minor(delta, message, terms),
         balance_minor=_minor(message.balance, message, terms),
     )
@@ -324,7 +325,9 @@ def bars_of(trendbars: Iterable[pb.Trendbar], bid_px: int | None = None) -> dict
         trendbars: as the broker sent them, in any order.
         bid_px: the newest bid, for a newest bar that does not tell its close since it is live.
     """
-    told = {each.utcTimestampInMinutes: each for each in trendbars if each.HasField("low")}
+    latest_minute = LATEST_MS // MINUTE_MS
+    fitting = (each for each in trendbars if each.HasField("low") and each.utcTimestampInMinutes <= latest_minute)
+    told = {each.utcTimestampInMinutes: each for each in fitting}
     bars = {minute * MINUTE_MS: _bar(told[minute]) for minute in sorted(told)}
     if told and bid_px is not None and not told[max(told)].HasField("deltaClose"):
         live = bars[max(told) * MINUTE_MS]
@@ -351,6 +354,13 @@ def _side(trade: pb.TradeData | pb.Deal) -> int:
     if not trade.HasField("tradeSide"):
         return 0
     return 1 if trade.tradeSide == pb.BUY else -1
+
+
+def _time_ms(told_ms: int) -> int:
+    """Return a time, which the market clock may follow day by day."""
+    if not 0 <= told_ms <= LATEST_MS:
+        raise DataError("TIME_ABSURD", "Report this: the broker told a time that cannot be one.", time_ms=told_ms)
+    return told_ms
 
 
 _Money = pb.Trader | pb.Position | pb.Deal | pb.ClosePositionDetail | pb.DepositWithdraw

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from palmbot.errors import ConfigError, PalmbotError, RejectedError, RetryError
 from palmbot.model import Execution, OrderEvent
+from palmbot.protocol.codec import LATEST_MS
 from palmbot.protocol.codes import Reaction, is_rejection, reaction_of
 from palmbot.protocol.messages import Message, pb
 from palmbot.units import SECOND_MS
 
 TEXT_MAX = 500
-_LATEST_MS = 2_147_483_646_000  # the broker's own end of time (sheet 5.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def declined_of(message: Message) -> Declined | None:
     until_ms = retry_after_ms = None
     if not isinstance(message, pb.OrderErrorEvent) and message.maintenanceEndTimestamp > 0:
         unit_ms = SECOND_MS if isinstance(message, pb.ErrorRes) else 1  # the two messages differ
-        until_ms = min(message.maintenanceEndTimestamp * unit_ms, _LATEST_MS)
+        until_ms = min(message.maintenanceEndTimestamp * unit_ms, LATEST_MS)
     if isinstance(message, pb.ErrorRes) and message.HasField("retryAfter"):
         retry_after_ms = message.retryAfter * SECOND_MS
     return Declined(code, text, reaction_of(code, text), until_ms, retry_after_ms)

@@ -6,6 +6,7 @@ from tests.scripted_peer import MYR, PAIR, SYMBOL, USD, spot, symbols
 
 from palmbot.adapters.ctrader_spots import Leg, Spots, chain_of
 from palmbot.model import Quote
+from palmbot.protocol.codec import LATEST_MS
 from palmbot.protocol.messages import pb
 
 EUR = 1
@@ -55,6 +56,13 @@ def test_prices_that_cannot_be_are_no_prices() -> None:
     spots = Spots("PALMOIL", SYMBOL, ())
     assert spots.take(spot(2**64 - 1, 10, 1), 0) is None
     assert spots.take(spot(9, 2**63, 2), 0) == Quote("PALMOIL", 2, 9, 10)
+
+
+def test_a_time_that_cannot_be_is_as_good_as_none() -> None:
+    spots = Spots("PALMOIL", SYMBOL, ())
+    for time_ms in (-1, LATEST_MS + 1, 2**63 - 1):
+        assert spots.take(spot(9, 10, time_ms), 60) == Quote("PALMOIL", 60, 9, 10)
+    assert spots.newest_ms == 60
 
 
 def test_the_newest_time_never_goes_back_and_outlives_the_prices() -> None:

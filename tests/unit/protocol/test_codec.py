@@ -24,6 +24,7 @@ from palmbot.model import (
     OrderKind,
 )
 from palmbot.protocol.codec import (
+    LATEST_MS,
     Terms,
     bars_of,
     event_of,
@@ -89,6 +90,18 @@ def test_float_noise_is_taken_off_and_nothing_else(price: float, digits: int, pr
 def test_what_cannot_be_a_price_is_refused(price: float) -> None:
     with pytest.raises(DataError, match="PRICE_ABSURD"):
         px_of_price(price)
+
+
+@pytest.mark.parametrize("time_ms", [-1, LATEST_MS + 1, 2**63 - 1])
+def test_a_time_that_cannot_be_is_refused_before_the_market_clock_follows_it(time_ms: int) -> None:
+    filled = execution(pb.ORDER_FILLED, deal=deal(9, 4_000.0, ts_ms=time_ms))
+    swapped = execution(pb.SWAP, position=position(utcLastUpdateTimestamp=time_ms))
+    for message in (filled, swapped) if time_ms > 0 else (filled,):  # what is not told is none
+        with pytest.raises(DataError, match="TIME_ABSURD"):
+            event_of(message, TERMS, NOW_MS)
+    cash = pb.DepositWithdraw(balance=1, delta=1, changeBalanceTimestamp=time_ms)
+    with pytest.raises(DataError, match="TIME_ABSURD"):
+        event_of(execution(pb.DEPOSIT_WITHDRAW, depositWithdraw=cash), TERMS, NOW_MS)
 
 
 def test_money_in_absurd_fractions_is_refused_before_anything_is_computed() -> None:
@@ -325,7 +338,7 @@ def test_bars_come_in_the_order_of_time_once_each_and_only_with_a_price() -> Non
     def bar(minute: int, low: int | None) -> pb.Trendbar:
         return pb.Trendbar(volume=1, low=low, deltaOpen=1, deltaHigh=5, deltaClose=3, utcTimestampInMinutes=minute)
 
-    bars = bars_of([bar(3, 30), bar(1, 10), bar(2, None), bar(3, 31)])
+    bars = bars_of([bar(3, 30), bar(1, 10), bar(2, None), bar(3, 31), bar(2**32 - 1, 40)])  # the last lies beyond time
     assert [(ts_ms, each.low_px) for ts_ms, each in bars.items()] == [(60_000, 10), (180_000, 31)]
     first = bars[60_000]
     assert (first.open_px, first.high_px, first.close_px, first.is_forming) == (11, 15, 13, False)
@@ -343,7 +356,7 @@ def test_any_bytes_that_parse_as_an_execution_are_told_or_refused_by_name(body: 
     try:
         event_of(message, TERMS, NOW_MS)
     except DataError as failure:
-        assert failure.code in {"PRICE_ABSURD", "MONEY_ABSURD"}  # noqa: PT017 - it need not fail
+        assert failure.code in {"PRICE_ABSURD", "MONEY_ABSURD", "TIME_ABSURD"}  # noqa: PT017 - it need not fail
 
 
 @given(PRICE, PRICE, PRICE)
