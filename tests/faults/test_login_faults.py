@@ -90,6 +90,17 @@ async def test_an_account_is_back_when_it_is_ours_that_is_logged_in(world: World
 
 
 @story()
+async def test_an_answer_about_another_account_is_no_login_and_is_not_waited_on_for_ever(world: World) -> None:
+    right = world.peer.answers[pb.AccountAuthReq]
+    world.peer.answers[pb.AccountAuthReq] = lambda _: [pb.AccountAuthRes(ctidTraderAccountId=ACCOUNT + 1)]
+    await world.passes(0.5)
+    assert not world.ctrader.is_ready
+    world.peer.answers[pb.AccountAuthReq] = right
+    await world.passes(60)
+    assert world.ctrader.is_ready
+
+
+@story()
 async def test_a_logout_that_trails_behind_is_undone_by_the_login_that_follows_it(world: World) -> None:
     await world.listening()
     trailing = pb.AccountDisconnectEvent(ctidTraderAccountId=ACCOUNT)
