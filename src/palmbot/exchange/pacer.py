@@ -32,6 +32,8 @@ class LockStep:
         self.is_quiet: Callable[[], bool] = lambda: True  # whether nothing is on the way to the bot
         self._limit_s = limit_s
         self._waiter: asyncio.Future[None] | None = None
+        self._waits_since_s = 0.0
+        self._watchdog: asyncio.TimerHandle | None = None  # one for many waits: it looks when the first may be too long
 
     def idle(self) -> None:
         """The bot has processed everything and awaits nothing."""
@@ -45,19 +47,26 @@ class LockStep:
             InvariantError: ``PACER_STUCK``, it never said so; the facts name what is awaited.
         """
         loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(self._limit_s, self._give_up, self._waiter)
+        self._waiter, self._waits_since_s = loop.create_future(), loop.time()
+        if self._watchdog is None:
+            self._watchdog = loop.call_later(self._limit_s, self._look, loop)
         try:
             await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
 
-    def _give_up(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
-            awaited = "a first report that the bot is idle" if self.awaited is None else self.awaited()
-            todo = "Report this with the log: the bot never finished what the last tick began."
-            waiter.set_exception(InvariantError("PACER_STUCK", todo, awaited=awaited, waited_s=self._limit_s))
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up a wait that is too long, or look again when the present one would be."""
+        self._watchdog = None
+        if self._waiter is None or self._waiter.done():
+            return
+        left_s = self._waits_since_s + self._limit_s - loop.time()
+        if left_s > 0:
+            self._watchdog = loop.call_later(left_s, self._look, loop)
+            return
+        awaited = "a first report that the bot is idle" if self.awaited is None else self.awaited()
+        todo = "Report this with the log: the bot never finished what the last tick began."
+        self._waiter.set_exception(InvariantError("PACER_STUCK", todo, awaited=awaited, waited_s=self._limit_s))
 
 
 class FreeRunning:
