@@ -21,8 +21,8 @@ class Outlet(Protocol):
     def send(self, message: Message, client_msg_id: str = "") -> None:
         """Send a message."""
 
-    def send_payload(self, payload_type: int, payload: bytes) -> None:
-        """Send an event that was serialised for many."""
+    def send_frame(self, frame: bytes) -> None:
+        """Send an event that was encoded once for many."""
 
     def flush(self) -> None:
         """Write what was sent."""

@@ -147,9 +147,9 @@ class Connection(asyncio.Protocol):
         if isinstance(message, pb.ExecutionEvent) and faults.take(Fault.DUPLICATE_EVENT, number):
             self.session.send(message, now_ms, client_msg_id)
 
-    def send_payload(self, payload_type: int, payload: bytes) -> None:
-        """Send an event that was serialised for many."""
-        self.session.send_payload(payload_type, payload, self._desk.clock.monotonic_ms())
+    def send_frame(self, frame: bytes) -> None:
+        """Send an event that was encoded once for many."""
+        self.session.send_frame(frame, self._desk.clock.monotonic_ms())
 
     def flush(self) -> None:
         """Write what was sent, at once unless a fault holds it back."""
@@ -257,9 +257,11 @@ class Connection(asyncio.Protocol):
         transport, faults = self._transport, self._desk.faults
         if transport is None or transport.is_closing():
             return
-        pieces = sliced(data, faults.rng) if faults.take(Fault.FRAGMENT_WRITES) else (data,)
-        for piece in pieces:
-            transport.write(piece)
+        if faults.is_calm or not faults.take(Fault.FRAGMENT_WRITES):
+            transport.write(data)
+        else:
+            for piece in sliced(data, faults.rng):
+                transport.write(piece)
         if transport.get_write_buffer_size() > self._desk.knobs.buffer_max_bytes:
             self.cut("it does not read")
 

@@ -1,4 +1,4 @@
-"""Tells every tick to everybody who wants it, each content serialised once, however many they are.
+"""Tells every tick to everybody who wants it, each content encoded once, however many they are.
 
 What differs from client to client (the account, whether it wants times, which bars, which sides changed since it heard
 last) is the key of a small cache that lives for one tick. A client that does not read fast enough hears the newest
@@ -18,6 +18,7 @@ from palmbot.exchange.listing import Listing
 from palmbot.exchange.periods import Period
 from palmbot.exchange.prices import Candle, SymbolPrices
 from palmbot.exchange.venue import Unrealized
+from palmbot.protocol.frames import encode
 from palmbot.protocol.messages import pb
 from palmbot.units import MINUTE_MS
 
@@ -60,15 +61,15 @@ class _Round:
 
     def tell(self, client: Client, subscription: Subscription) -> None:
         """Send the tick, and the book where it is asked for."""
-        client.outlet.send_payload(pb.SPOT_EVENT, self._spot(subscription))
+        client.outlet.send_frame(self._spot(subscription))
         if subscription.has_depth:
             self.tell_depth(client, subscription)
 
     def tell_depth(self, client: Client, subscription: Subscription) -> None:
         """Send what changed in the book since the client saw it, if anything."""
-        payload = self._depth(subscription)
-        if payload:
-            client.outlet.send_payload(pb.DEPTH_EVENT, payload)
+        frame = self._depth(subscription)
+        if frame:
+            client.outlet.send_frame(frame)
 
     def _spot(self, to: Subscription) -> bytes:
         bid_px, ask_px = self.tick.bid_px, self.tick.ask_px
@@ -79,8 +80,8 @@ class _Round:
         has_bid, has_ask = has_both or to.bid_px != bid_px, has_both or to.ask_px != ask_px
         to.bid_px, to.ask_px, to.is_behind = bid_px, ask_px, False
         key = (to.account_id, has_bid, has_ask, is_first, to.wants_time, *to.periods)
-        payload = self._spots.get(key)
-        if payload is None:
+        frame = self._spots.get(key)
+        if frame is None:
             prices = self._market.prices[self._symbol_id]
             bars = [(prices.live(period), period) for period in to.periods]
             has_close = is_first and self._knobs.closes_on_first_spot
@@ -93,18 +94,18 @@ class _Round:
                 sessionClose=prices.session_close_px if has_close else None,
                 timestamp=self.tick.ts_ms if to.wants_time else None,
             )
-            payload = self._spots[key] = message.SerializeToString()
-        return payload
+            frame = self._spots[key] = encode(message)
+        return frame
 
     def _depth(self, to: Subscription) -> bytes:
         key = (to.account_id, to.book)
-        payload = self._depths.get(key)
-        if payload is None:
-            payload = self._depths[key] = self._depth_payload(to)
+        frame = self._depths.get(key)
+        if frame is None:
+            frame = self._depths[key] = self._depth_frame(to)
         to.book = (self.tick.bid_px, self.tick.ask_px)
-        return payload
+        return frame
 
-    def _depth_payload(self, to: Subscription) -> bytes:
+    def _depth_frame(self, to: Subscription) -> bytes:
         listing = self._market.listing(self._symbol_id)
         if listing is None:
             return b""
@@ -122,7 +123,7 @@ class _Round:
             ],
             deletedQuotes=gone,
         )
-        return message.SerializeToString()
+        return encode(message)
 
 
 class Fan:

@@ -253,8 +253,12 @@ class Session:
         self._put(frame, now_ms)
 
     def send_payload(self, payload_type: int, payload: bytes, now_ms: int, client_msg_id: str = "") -> None:
-        """Send a payload as it is: one that was serialised once for many, or that no class of ours can hold."""
+        """Send a payload as it is: one that no class of ours can hold."""
         self._put(self._frame(payload_type, payload, client_msg_id), now_ms)
+
+    def send_frame(self, frame: bytes, now_ms: int) -> None:
+        """Send an event's frame, from ``frames.encode``, that was made once for many peers."""
+        self._put(frame, now_ms)
 
     def data_to_send(self) -> bytes:
         """Return the bytes to write now, once."""

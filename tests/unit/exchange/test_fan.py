@@ -33,7 +33,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.is_slow = False
-        self.payloads: list[bytes] = []
+        self.frames: list[bytes] = []
         self.heard: list[Any] = []
         self.flushes = 0
 
@@ -41,9 +41,10 @@ class Ear:
         assert client_msg_id == ""
         self.heard.append(message)
 
-    def send_payload(self, payload_type: int, payload: bytes) -> None:
-        self.payloads.append(payload)
-        self.heard.append(parse(payload_type, payload))
+    def send_frame(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        envelope = pb.Envelope.FromString(frame[4:])
+        self.heard.append(parse(envelope.payloadType, envelope.payload))
 
     def flush(self) -> None:
         self.flushes += 1
@@ -130,7 +131,7 @@ def test_clients_of_one_account_get_the_same_bytes_and_those_of_another_their_ow
     hall = Hall()
     ears = [hall.client(1)[1] for _ in range(3)] + [hall.client(2)[1]]
     hall.tick()
-    assert ears[0].payloads[0] is ears[1].payloads[0] is ears[2].payloads[0]
+    assert ears[0].frames[0] is ears[1].frames[0] is ears[2].frames[0]
     assert ears[3].taken()[0].ctidTraderAccountId == 2
 
 
