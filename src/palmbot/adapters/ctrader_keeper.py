@@ -241,8 +241,6 @@ class Keeper:
             if self._account_id is None:
                 self._account_id = await login.choose_account(link, self._credentials, token)
             await login.authorise_account(link, self._account_id, token)
-            if not self._is_granted and not self._lost.is_set():
-                raise RetryError("ACCOUNT_NOT_GRANTED", "Try again later: the answer was about another account.")
             if self._facts is None:
                 facts = await login.read_facts(link, self._account_id, self._symbol)
                 if not self._lost.is_set():

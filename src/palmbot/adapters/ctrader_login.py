@@ -110,7 +110,9 @@ async def authorise_account(link: Link, account_id: int, access_token: str) -> N
         ConfigError: the account is gone, disabled or not under this token.
         RetryError: not now.
     """
-    await _granted(link, pb.AccountAuthReq(ctidTraderAccountId=account_id, accessToken=access_token))
+    answer = await _granted(link, pb.AccountAuthReq(ctidTraderAccountId=account_id, accessToken=access_token))
+    if isinstance(answer, pb.AccountAuthRes) and answer.ctidTraderAccountId != account_id:
+        raise RetryError("ACCOUNT_NOT_GRANTED", "Try again later: the answer was about another account.")
 
 
 async def choose_account(link: Link, credentials: CtraderCredentials, access_token: str) -> int:
