@@ -41,14 +41,6 @@ class StopOut(NamedTuple):
     volume_cu: int
 
 
-class ExpectedMargin(NamedTuple):
-    """What a volume would hold now, by side."""
-
-    volume_cu: int
-    buy_minor: int
-    sell_minor: int
-
-
 def exposure_cents(volume_cu: int, base_to_usd_e8: int) -> int:
     """Return what a volume is worth in USD cents."""
     return mul_div_half_away(volume_cu, base_to_usd_e8, RATE_ONE_E8)
@@ -82,18 +74,6 @@ def position_minor(listing: Listing, price_px: int, volume_cu: int, quote_e8: in
     return half_away(value * CENTS, leverage)
 
 
-def expected_margin(
-    listing: Listing, quote: tuple[int, int], volume_cu: int, quote_e8: int, leverage: int
-) -> ExpectedMargin:
-    """Return the margin of ``volume_cu`` bought at the ask and sold at the bid of ``quote``, by itself."""
-    bid_px, ask_px = quote
-    return ExpectedMargin(
-        volume_cu,
-        position_minor(listing, ask_px, volume_cu, quote_e8, leverage),
-        position_minor(listing, bid_px, volume_cu, quote_e8, leverage),
-    )
-
-
 def used_minor(legs: Iterable[Leg], kind: TotalMargin) -> int:
     """Return the margin that open positions hold together, symbol by symbol; never more than their sum."""
     sides: dict[int, dict[int, tuple[int, int]]] = {}
@@ -118,11 +98,6 @@ def _net(longs: tuple[int, int], shorts: tuple[int, int]) -> int:
 
 
 _SHARED: Final = {TotalMargin.MAX: _max, TotalMargin.SUM: _sum, TotalMargin.NET: _net}
-
-
-def level_pct(equity_minor: int, used: int) -> float | None:
-    """Return the margin level, to be shown; None where no margin is used."""
-    return None if used == 0 else equity_minor * 100 / used
 
 
 def is_below(equity_minor: int, used: int, threshold_pct: float) -> bool:

@@ -70,11 +70,6 @@ def test_an_exposure_is_cents_of_a_dollar() -> None:
     assert margin.exposure_cents(100_000, 111_984_000) == 111_984  # 1000 EUR
 
 
-def test_the_expected_margin_buys_at_the_ask_and_sells_at_the_bid() -> None:
-    found = margin.expected_margin(EURUSD, (100_000, 110_000), 100_000, RATE_ONE_E8, 10_000)
-    assert found == (100_000, 1_100, 1_000)
-
-
 # -- an account
 
 LEGS = st.lists(
@@ -118,9 +113,7 @@ def test_a_covered_account_holds_no_net_margin() -> None:
     assert margin.used_minor([], TotalMargin.NET) == 0
 
 
-def test_the_level_is_equity_over_margin_and_none_without_margin() -> None:
-    assert margin.level_pct(500, 1_000) == 50.0
-    assert margin.level_pct(500, 0) is None
+def test_without_margin_no_level_is_too_low() -> None:
     assert not margin.is_below(-1, 0, 50)
 
 
