@@ -23,6 +23,7 @@ class Kept:
     """What the next start needs: everything the bot carries from event to event, but for the bar that is forming."""
 
     serial: int  # of all records that keep a state, the newest has the highest
+    balance_minor: int
     state: State
     closes: tuple[int, ...]
     closed_ms: int  # end of the last bar that was closed
@@ -40,7 +41,6 @@ class BarClosed:
     bar: Bar
     decision: Decision
     sentiment: Sentiment
-    balance_minor: int
     equity_minor: int
     equity_low_minor: int
     kept: Kept
@@ -60,7 +60,6 @@ def bar_closed(closing: BarClosed) -> JournalEvent:
         "rsi": float(indicators.rsi(closing.kept.state.indicators)),
         "sentiment": float(sentiment.score) if sentiment.known_ms >= 0 else None,
         "sentiment_known_ms": int(sentiment.known_ms),
-        "balance_minor": int(closing.balance_minor),
         "equity_minor": int(closing.equity_minor),
         "equity_low_minor": int(closing.equity_low_minor),
         "held": closing.held,
@@ -78,6 +77,7 @@ def state(ts_ms: int, kept: Kept) -> JournalEvent:
 def _body(kept: Kept) -> dict[str, Any]:
     return {
         "serial": kept.serial,
+        "balance_minor": kept.balance_minor,
         "state": {
             "indicators": [int(kept.state.indicators.bars), *(float(each) for each in kept.state.indicators[1:])],
             "breakers": [int(each) for each in kept.state.breakers],
@@ -109,6 +109,7 @@ def kept_of(event: JournalEvent) -> Kept:
     held, pending, mark = body["holding"], body["pending"], body["mark"]
     return Kept(
         serial=body["serial"],
+        balance_minor=body["balance_minor"],
         state=State(Indicators(*body["state"]["indicators"]), Breakers(*body["state"]["breakers"])),
         closes=tuple(body["closes"]),
         closed_ms=body["closed_ms"],

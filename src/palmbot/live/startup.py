@@ -58,8 +58,10 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
         ids = ",".join(str(each.position_id) for each in own)
         raise RefusedError("SEVERAL_POSITIONS", "Close all but one of them by hand, then start again.", positions=ids)
     unheard = await _unheard(trader, account, wires)
-    trader.book.balance_minor = account.balance_minor - sum(_net_minor(event) for event in unheard)
     now_ms = 0 if newest is None else newest.ts_ms
+    if newest is not None and _is_explained(trader.book.holding, account, unheard):
+        _credit(trader, account, unheard, now_ms)
+    trader.book.balance_minor = account.balance_minor - sum(_net_minor(event) for event in unheard)
     started = await wires.journal.append([JournalEvent("run_started", now_ms, about)])
     history = await wires.quotes.history(trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
     _catch_up(trader, history, unheard)

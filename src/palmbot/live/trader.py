@@ -92,7 +92,7 @@ class Trader:
 
     def restore(self, kept: records.Kept) -> None:
         """Go on from what an earlier run kept."""
-        self._serial = kept.serial
+        self._serial, self.book.balance_minor = kept.serial, kept.balance_minor
         self.state, self.bars_held, self.book.holding = kept.state, kept.bars_held, kept.holding
         self.feed.closes.extend(kept.closes)
         self.feed.closed_ms, self.feed.mark, self.pending = kept.closed_ms, kept.mark, kept.pending
@@ -259,7 +259,6 @@ class Trader:
             bar=bar,
             decision=decision,
             sentiment=sentiment,
-            balance_minor=account.balance_minor,
             equity_minor=self._curve_minor,
             equity_low_minor=min(self._low_minor, self._curve_minor),
             kept=self._kept(self.state),
@@ -340,6 +339,7 @@ class Trader:
         self._serial += 1
         return records.Kept(
             serial=self._serial,
+            balance_minor=self.book.balance_minor,
             state=state,
             closes=tuple(self.feed.closes),
             closed_ms=self.feed.closed_ms,

@@ -41,6 +41,24 @@ async def test_a_position_that_ended_meanwhile_is_a_trade_with_its_real_price_an
     assert state.breakers.cooldown_until_ms == (hour(3) + 4 * HOUR_MS if trade.pnl_minor < 0 else 0)
 
 
+@pytest.mark.parametrize("delta_minor", [-BALANCE // 2, 5_000])
+async def test_money_that_was_moved_meanwhile_is_neither_loss_nor_profit(delta_minor: int) -> None:
+    params = EAGER._replace(daily_loss_bp=500, drawdown_bp=1_000)
+    _, second = await lived(params)
+    second.trading.shows(*second.trading.shown.positions, balance_minor=BALANCE + delta_minor)
+    await second.run()
+    state = second.trader.state
+    assert state is not None
+    assert (state.breakers.halted, state.breakers.day_tripped) == (0, 0)
+    assert state.breakers.day_open_minor == BALANCE + delta_minor
+    assert second.trader.book.balance_minor == BALANCE + delta_minor
+    assert [event.body["text"] for event in second.written("note")] == [f"cash {delta_minor}"]
+    third = successor(second, params)
+    third.trading.shows(*second.trading.shown.positions, balance_minor=BALANCE + delta_minor)
+    await third.run()
+    assert len(third.written("note")) == 1  # it was moved once
+
+
 async def test_a_trade_that_ended_meanwhile_is_counted_once_however_often_the_bot_starts() -> None:
     params = EAGER._replace(losses_max=5)
     _, second = await lived(params)

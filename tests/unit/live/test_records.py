@@ -51,7 +51,7 @@ GLOOMY = Sentiment(-12.5, 77)
 
 def closing(kept: Kept, sentiment: Sentiment = GLOOMY) -> BarClosed:
     bar = Bar(hour(0), hour(1), 4, 6, 3, 5, 2, 1, 100_000_000)
-    return BarClosed(bar, buying(hour(1)), sentiment, 10, 11, 9, kept, held=True, live=False)
+    return BarClosed(bar, buying(hour(1)), sentiment, 11, 9, kept, held=True, live=False)
 
 
 def some_kept() -> Kept:
@@ -70,7 +70,7 @@ def test_a_closed_bar_says_everything_about_itself() -> None:
         "ts_ms": hour(0), "end_ms": hour(1), "open_px": 4, "high_px": 6, "low_px": 3, "close_px": 5,
         "past_close_px": 2, "spread_px": 1, "rate_e8": 100_000_000,
         "action": 1, "reason": 50, "side": 1, "volume_cu": 2_500, "sentiment": -12.5, "sentiment_known_ms": 77,
-        "balance_minor": 10, "equity_minor": 11, "equity_low_minor": 9, "held": True, "live": False,
+        "balance_minor": BALANCE, "equity_minor": 11, "equity_low_minor": 9, "held": True, "live": False,
     }  # fmt: skip
 
 
