@@ -143,7 +143,7 @@ class House:
     def later(self, after_ms: int = 500) -> None:
         """Let time pass without a tick."""
         self.now_ms += after_ms
-        self.engine._tell(self.engine.venue.advance(self.now_ms))
+        self.engine._pass(self.now_ms)
 
     # -- clients
 

@@ -25,11 +25,11 @@ FEED, HELD, MATCHING, ENGINE, BROKER, TRADER = (
     "exchange/broker.py",
     "live/trader.py",
 )
-TELL = "        self._tell(told)\n"
+TELL = "            self._tell(told)\n"
 QUOTE = (
-    "        for symbol_id, each in moved:\n"
-    "            for listener in self._listeners:\n"
-    "                listener.spot(symbol_id, each)\n"
+    "            for symbol_id, each in moved:\n"
+    "                for listener in self._listeners:\n"
+    "                    listener.spot(symbol_id, each)\n"
 )
 MUTANTS = (
     Mutant("favourable extreme first", FEED, "self._high_first = side < 0", "self._high_first = side > 0"),

@@ -246,6 +246,11 @@ class Connection(asyncio.Protocol):
         except HaltError as error:
             self._house.failed(error)
             return
+        except Exception as error:  # noqa: BLE001 - of what only reads: a change that fails halts the exchange
+            self.cut(f"a bug: {type(error).__name__}")
+            context = {"message": "a request could not be answered", "exception": error, "protocol": self}
+            asyncio.get_running_loop().call_exception_handler(context)
+            return
         if reply is not None:
             self.send(reply.message, client_msg_id)
             if reply.after is not None:

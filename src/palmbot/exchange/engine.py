@@ -1,15 +1,18 @@
 """The exchange's clockwork: runs the market, commits what it did, then tells everybody who listens.
 
-Nothing is told before it is in the books. What could not be written is told to nobody until it is.
+Nothing is told before it is in the books. What could not be written is told to nobody until it is. What failed halfway
+is never written at all: from then on the exchange refuses to move, and only a restart from its books goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from palmbot.core.fills import NEVER_MS
+from palmbot.errors import HaltError, PalmbotError
 from palmbot.exchange.books import Books, Place
 from palmbot.exchange.feed import Feed, FeedTick
 from palmbot.exchange.pacer import Pace
@@ -56,6 +59,7 @@ class Engine:
         self._listeners: list[Listener] = []
         self._started = asyncio.Event()
         self._untold: list[Told] = []
+        self._broken: HaltError | None = None  # why nothing may happen here any more
         # what moved since the market's place was last saved; no place before this process has sent a tick
         self._feed_state: dict[str, Any] | None = None
         self._ticks: dict[int, FeedTick] = {}
@@ -90,7 +94,7 @@ class Engine:
 
         Raises:
             InvariantError: ``PACER_STUCK``.
-            HaltError: the books cannot be written.
+            HaltError: the books cannot be written, or ``EXCHANGE_BROKEN``.
         """
         self._pace = pace
         await self._started.wait()
@@ -99,7 +103,8 @@ class Engine:
             self._settle(tick)
             await self._pacer.wait_idle()
             if self._feed.at_boundary:
-                self._commit()
+                with self._whole():
+                    self._commit()
         await self._finish()
         for listener in self._listeners:
             listener.ended()
@@ -122,7 +127,12 @@ class Engine:
                 continue  # something new is due
             if due_ms is None or due_ms > ts_ms:
                 return
-            self._tell(self.venue.advance(next_ms))
+            self._pass(next_ms)
+
+    def _pass(self, now_ms: int) -> None:
+        """Let time pass without a tick."""
+        with self._whole():
+            self._tell(self.venue.advance(now_ms))
 
     async def _finish(self) -> None:
         """Do what is still due shortly after the last tick: delayed fills and protective orders."""
@@ -133,25 +143,30 @@ class Engine:
 
     def _settle(self, tick: FeedTick) -> None:
         """Let accounts meet a tick, then tell what happened and the quotes."""
-        catalogue, moved = self.venue.catalogue, []
-        if self._feed_state is None:
-            moved += self._fixed(tick.ts_ms)
+        with self._whole():
+            moved = self._moved(tick)
+            told: list[Told] = []
+            for symbol_id, each in moved:
+                self._keep_minute(symbol_id, each.ts_ms)
+                told += self.venue.tick(symbol_id, each)
+                self._ticks[symbol_id] = each
+            self._feed_state = self._feed.position_state()
+            self._tell(told)
+            for symbol_id, each in moved:
+                for listener in self._listeners:
+                    listener.spot(symbol_id, each)
+
+    def _moved(self, tick: FeedTick) -> list[tuple[int, FeedTick]]:
+        """Return what ticks with the traded symbol, itself last."""
+        catalogue = self.venue.catalogue
+        moved = self._fixed(tick.ts_ms) if self._feed_state is None else []
         pair = conversion_tick(catalogue, tick)
         if pair is not None:
             before = self.venue.last(pair[0])
             if before is None or before.bid_px != pair[1].bid_px:
                 moved.append(pair)
         moved.append((catalogue.traded_id, tick))
-        told: list[Told] = []
-        for symbol_id, each in moved:
-            self._keep_minute(symbol_id, each.ts_ms)
-            told += self.venue.tick(symbol_id, each)
-            self._ticks[symbol_id] = each
-        self._feed_state = self._feed.position_state()
-        self._tell(told)
-        for symbol_id, each in moved:
-            for listener in self._listeners:
-                listener.spot(symbol_id, each)
+        return moved
 
     def _fixed(self, ts_ms: int) -> list[tuple[int, FeedTick]]:
         """Return the one tick of each symbol whose quote never moves, where it has not come yet."""
@@ -178,7 +193,7 @@ class Engine:
         Synchronous: validation, commit and telling happen without letting anybody else run.
 
         Raises:
-            HaltError: the books cannot be written; nothing was told.
+            HaltError: the books cannot be written, or ``EXCHANGE_BROKEN``; nothing was told.
         """
         return self._done(lambda: self.venue.request(account_id, request, asked))
 
@@ -196,12 +211,13 @@ class Engine:
 
     def _done(self, act: Callable[[], list[Told] | Refused]) -> Refused | None:
         """Let something happen now, between two ticks; commit it and tell it."""
-        told = self._caught_up()
-        outcome = act()
-        if isinstance(outcome, Refused):
-            self._tell(told)
-            return outcome
-        self._tell(told + outcome)
+        with self._whole():
+            told = self._caught_up()
+            outcome = act()
+            if isinstance(outcome, Refused):
+                self._tell(told)
+                return outcome
+            self._tell(told + outcome)
         due_ms = self.venue.due_ms()
         if self._pace is not None and due_ms is not None and due_ms < self._awaited_ms:
             self._pace.wake()
@@ -216,6 +232,26 @@ class Engine:
         return self.venue.advance(now_ms) if now_ms > self.venue.now_ms else []
 
     # -- commit, then tell
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Let what happens inside be the last thing, if it fails: half of it would be in the next commit.
+
+        Books that cannot be written leave nothing half done, so another attempt may be made.
+        """
+        if self._broken is not None:
+            raise self._broken
+        try:
+            yield
+        except HaltError:
+            raise
+        except Exception as error:
+            if isinstance(error, PalmbotError):
+                self._broken = HaltError(error.code, error.todo, **error.facts)
+            else:
+                todo = "Report this, and start the exchange again: it goes on from its books."
+                self._broken = HaltError("EXCHANGE_BROKEN", todo, error=f"{type(error).__name__}: {error}")
+            raise self._broken from error
 
     def _tell(self, told: list[Told]) -> None:
         self._untold += told

@@ -147,6 +147,33 @@ async def test_books_that_cannot_be_written_end_every_connection_and_are_told_of
         monkeypatch.undo()
 
 
+async def test_a_bug_in_a_request_ends_the_exchange_and_one_in_a_question_only_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    async with house_in(tmp_path) as house:
+        asking, other = await house.client(1), await house.client(1)
+        house.tick()
+        with monkeypatch.context() as broken:
+            broken.setattr("palmbot.exchange.account.Account.position_views", fail)
+            asking.send(pb.ReconcileReq(**ME))
+            await asking.lost
+        assert [type(each["exception"]) for each in complaints] == [ZeroDivisionError]
+        assert isinstance(await other.ask(pb.ReconcileReq(**ME)), pb.ReconcileRes)
+        assert not house.failures
+        with monkeypatch.context() as broken:
+            broken.setattr("palmbot.exchange.matching.start", fail)
+            other.send(ORDER)
+            await other.lost
+        assert [each.code for each in house.failures] == ["EXCHANGE_BROKEN"]
+        assert not other.all(pb.ExecutionEvent)
+
+
 # -- faults
 
 

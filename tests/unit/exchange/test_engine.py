@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ from tests.unit.exchange.desk import (
 from tests.unit.exchange.house import FILL, LOT, PROTECT, brackets, limit, market, px, said
 
 from palmbot.calendar import Session
-from palmbot.errors import HaltError
+from palmbot.errors import HaltError, RefusedError
 from palmbot.exchange.account import Account
 from palmbot.exchange.books import Books
 from palmbot.exchange.catalogue import TRADED_ID
@@ -105,6 +105,13 @@ async def rig(
             await asyncio.gather(running, return_exceptions=True)
 
 
+def falls(at: Rig) -> None:
+    """Let the market fall through a stop that is 50 away."""
+    last = at.engine.venue.last(TRADED_ID)
+    assert last is not None
+    at.engine._settle(last._replace(bid_px=px(3_940)))
+
+
 async def test_a_listener_hears_events_before_the_quote_that_made_them_and_the_end_last() -> None:
     with closing(Books(":memory:")) as books:
         made = Rig(books, TRADED, 1, Conduct(Delays(0, 0)), LockStep())
@@ -171,6 +178,52 @@ async def test_what_could_not_be_committed_is_told_later_and_once() -> None:
         assert [each.execution for each in at.ear.events if isinstance(each, Report)] == [2, 3, 2, 3, 10]
         kept = at.books.kept(at.opening.catalogue, ())
         assert kept == at.engine.venue.kept()
+
+
+@pytest.mark.parametrize(
+    ("bug", "happen"),
+    [
+        ("matching.start", lambda at: at.engine.request(1, market(), "m2")),
+        (
+            "account.Account.remargin",
+            lambda at: falls(at),
+        ),
+        ("matching.execute_due", lambda at: at.engine._pass(at.engine.venue.now_ms + 2 * FILL)),
+    ],
+    ids=["a request", "a tick", "time"],
+)
+async def test_what_a_bug_did_halfway_is_never_written_and_nothing_happens_after_it(
+    bug: str, happen: Callable[[Rig], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(conduct=Conduct(Delays(FILL, PROTECT))) as at:
+        at.engine.request(1, market(asked=brackets(50)), "m0")
+        at.engine._pass(at.engine.venue.now_ms + FILL + PROTECT)
+        at.engine.request(1, market(), "m1")
+        before, told = at.books.kept(at.opening.catalogue, ()), len(at.ear.events)
+
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(f"palmbot.exchange.{bug}", fail)
+        with pytest.raises(HaltError, match="EXCHANGE_BROKEN: error=ZeroDivisionError"):
+            happen(at)
+        monkeypatch.undo()
+        assert not at.engine.venue.changes.is_empty
+        with pytest.raises(HaltError, match="EXCHANGE_BROKEN"):
+            at.engine.cash(1, CashKind.DEPOSIT, 5)
+        assert at.books.kept(at.opening.catalogue, ()) == before
+        assert len(at.ear.events) == told
+
+
+async def test_books_that_another_program_holds_are_a_halt_in_their_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig() as at:
+
+        def refuse(*_: object) -> None:
+            raise RefusedError("BOOKS_IN_USE", "Stop the other palmbot.", books="here")
+
+        monkeypatch.setattr(at.books, "save", refuse)
+        with pytest.raises(HaltError, match=r"BOOKS_IN_USE: books=here"):
+            at.engine.cash(1, CashKind.DEPOSIT, 5)
 
 
 async def test_terms_cash_and_thresholds_go_the_same_way() -> None:
