@@ -409,3 +409,23 @@ async def test_a_thousand_accounts_cost_a_tick_nothing_while_they_have_no_intere
         at.engine.request(7, ClosePosition(1, LOT), "m")
         assert [row[0] for row in at.books._rows("SELECT account_id FROM accounts WHERE balance_version > 0")] == [7]
         assert Execution.FILLED in {each.execution for each in at.ear.events if isinstance(each, Report)}
+
+
+async def test_what_was_accepted_before_a_kill_is_filled_and_protected_by_the_next_process_in_time() -> None:
+    with closing(Books(":memory:")) as books:
+        made = Rig(books, TRADED, 1, Conduct(), LockStep())
+        made.engine.start()
+        running = asyncio.create_task(made.engine.run())
+        await turns()
+        made.engine.request(1, market(asked=brackets(50, 80)), "m")
+        running.cancel()  # killed: nothing of what it would still have done happens
+        await asyncio.gather(running, return_exceptions=True)
+        made.pacer, made.ear = FreeRunning(), Ear()
+        made.listen(FLAT_BARS)
+        await made.engine.run()
+        heard = [each[2].ts_ms - OPEN for each in made.ear.heard[:3]]
+        assert said(made.ear.events) == [
+            "FILLED MARKET FILLED 2500/2500 OPEN 2500 unasked",
+            "ACCEPTED PROTECTION ACCEPTED 0/2500 OPEN 2500 server",
+        ]
+        assert heard == [FILL, FILL + PROTECT, 15 * SECOND_MS]
