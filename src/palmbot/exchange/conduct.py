@@ -43,7 +43,7 @@ class VenueKnobs:
     flip_keeps_position: bool = False  # netted: what is left of an order that closed its position opens the same id
     # margin
     stop_out_is_accepted: bool = True  # a stop-out tells ORDER_ACCEPTED before ORDER_FILLED
-    stop_out_is_forgiven: bool = True  # a balance below zero after a stop-out is made good (cash flow type 39)
+    debt_is_forgiven: bool = True  # a balance below zero is made good where nothing is open (cash flow type 39)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +54,4 @@ class Conduct:
     knobs: VenueKnobs = field(default_factory=VenueKnobs)
 
 
-LOCK_STEP = Conduct(Delays(0, 0), VenueKnobs(keeps_distance=False))
+LOCK_STEP = Conduct(Delays(0, 0), VenueKnobs(keeps_distance=False, debt_is_forgiven=False))

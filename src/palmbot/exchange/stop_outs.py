@@ -26,7 +26,11 @@ def watch(floor: Floor, account: Account) -> None:
         after = account.positions.get(found.position_id)
         if after is not None and after.volume_cu == before.volume_cu:
             return  # nobody takes it now
-    if account.balance_minor < 0 and not account.open and floor.conduct.knobs.stop_out_is_forgiven:
+
+
+def forgive(floor: Floor, account: Account) -> None:
+    """Make a balance below zero good where nothing is open any more, whatever closed it: a stop, a request, a lack."""
+    if account.balance_minor < 0 and not account.open and floor.conduct.knobs.debt_is_forgiven:
         cash.book(floor, account, CashKind.NEGATIVE_BALANCE_PROTECTION, -account.balance_minor)
 
 

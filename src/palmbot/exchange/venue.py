@@ -294,5 +294,7 @@ class Venue:
         return self._told()
 
     def _told(self) -> list[Told]:
+        for account_id in tuple(self._floor.changes.standings):
+            stop_outs.forgive(self._floor, self._floor.accounts[account_id])
         told, self._floor.told = self._floor.told, []
         return told

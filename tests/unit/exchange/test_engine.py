@@ -186,7 +186,7 @@ async def test_what_could_not_be_committed_is_told_later_and_once() -> None:
         ("matching.start", lambda at: at.engine.request(1, market(), "m2")),
         (
             "account.Account.remargin",
-            lambda at: falls(at),
+            falls,
         ),
         ("matching.execute_due", lambda at: at.engine._pass(at.engine.venue.now_ms + 2 * FILL)),
     ],

@@ -123,10 +123,27 @@ def test_a_balance_below_zero_is_made_good_after_a_stop_out() -> None:
     told = house.quote(3_700, jump=True)
     assert told[-1].cash.kind is CashKind.NEGATIVE_BALANCE_PROTECTION
     assert facts(told[-1].cash, "balance_minor", "balance_version") == (0, 2)
-    strict = poor(600_000, knobs={"stop_out_is_forgiven": False})
+    strict = poor(600_000, knobs={"debt_is_forgiven": False})
     strict.open(asked=brackets())
     assert said(strict.quote(3_700, jump=True))[-1] == "FILLED MARKET FILLED 2500/2500 CLOSED 0 server"
     assert strict.account.balance_minor < 0
+
+
+@pytest.mark.parametrize("ends", ["a stop", "a request"])
+@pytest.mark.parametrize("forgives", [True, False])
+def test_a_balance_below_zero_is_made_good_whatever_closed_the_last_position(ends: str, forgives: bool) -> None:
+    house = poor(600_000, knobs={"debt_is_forgiven": forgives})
+    number = house.open(asked=brackets(50) if ends == "a stop" else brackets())
+    other = house.open(asked=brackets(), volume_cu=25)
+    if ends == "a request":
+        house.venue._floor.book(house.account, -700_000)
+        house.ask(ClosePosition(number, LOT))
+    else:
+        house.quote(3_700, jump=True)
+    if other in house.account.positions:
+        assert house.account.balance_minor < 0  # something is open: it may win yet
+        house.ask(ClosePosition(other, 25))
+    assert (house.account.balance_minor == 0) == forgives
 
 
 def test_a_stop_out_takes_a_position_that_is_being_closed_and_the_close_comes_too_late() -> None:
