@@ -88,7 +88,7 @@ def account_auth(desk: Desk, client: Client, request: pb.AccountAuthReq) -> Repl
         return refused("RET_ACCOUNT_DISABLED", "Trading account is disabled")
     if account_id in client.keys:
         return refused("ALREADY_LOGGED_IN", "Trading account is already authorized on this connection")
-    client.keys[account_id] = Key(grant.grant_id, grant.scope)
+    client.open(account_id, Key(grant.grant_id, grant.scope))
     return pb.AccountAuthRes(ctidTraderAccountId=account_id)
 
 

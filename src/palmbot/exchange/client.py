@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,6 +52,37 @@ class Key:
     scope: Scope
 
 
+class Index:
+    """Clients by what they hear of: an account, or a symbol."""
+
+    def __init__(self) -> None:
+        self._hearers: dict[int, dict[int, Client]] = {}
+
+    def of(self, key: int) -> Mapping[int, Client]:
+        """Return who hears of ``key``, by number of the client; it may change with the next request."""
+        return self._hearers.get(key, {})
+
+    def add(self, key: int, client: Client) -> None:
+        """Let a client hear of ``key``."""
+        self._hearers.setdefault(key, {})[client.number] = client
+
+    def drop(self, key: int, client: Client) -> None:
+        """Let it hear of that no more."""
+        hearers = self._hearers.get(key, {})
+        hearers.pop(client.number, None)
+        if not hearers:
+            self._hearers.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who hears of what: kept by the clients, so that telling costs what is heard, however many are connected."""
+
+    accounts: Index = field(default_factory=Index)
+    symbols: Index = field(default_factory=Index)
+    results: dict[int, Client] = field(default_factory=dict)  # who hears unrealized results, by number
+
+
 class Client:
     """The state of one connection.
 
@@ -58,17 +90,24 @@ class Client:
         number: of the connection, never given twice by one server.
         session: its side of the protocol; says what is authorised.
         outlet: where its messages go.
+        audience: where others look for who hears of what.
     """
 
-    def __init__(self, number: int, session: Session, outlet: Outlet) -> None:
+    def __init__(self, number: int, session: Session, outlet: Outlet, audience: Audience) -> None:
         self.number = number
         self.session = session
         self.outlet = outlet
+        self._audience = audience
         self.application: Application | None = None
         self.keys: dict[int, Key] = {}  # by account
         self.subscriptions: dict[int, dict[int, Subscription]] = {}  # by symbol, then account
         self.results: dict[int, tuple[int, int] | None] = {}  # by account: unrealized gross and net as told last
         self.asking = ""  # token of the request that is being handled
+
+    def open(self, account_id: int, key: Key) -> None:
+        """Begin the session of an account."""
+        self.keys[account_id] = key
+        self._audience.accounts.add(account_id, self)
 
     def subscription(self, account_id: int, symbol_id: int) -> Subscription | None:
         """Return what the client hears of a symbol on an account; None is nothing."""
@@ -77,6 +116,7 @@ class Client:
     def subscribe(self, subscription: Subscription) -> None:
         """Begin to hear of a symbol."""
         self.subscriptions.setdefault(subscription.symbol_id, {})[subscription.account_id] = subscription
+        self._audience.symbols.add(subscription.symbol_id, self)
 
     def unsubscribe(self, account_id: int, symbol_id: int) -> None:
         """Hear of it no more."""
@@ -84,17 +124,29 @@ class Client:
         of_symbol.pop(account_id, None)
         if not of_symbol:
             self.subscriptions.pop(symbol_id, None)
+            self._audience.symbols.drop(symbol_id, self)
+
+    def watch(self, account_id: int) -> None:
+        """Begin to hear the unrealized results of an account."""
+        self.results[account_id] = None
+        self._audience.results[self.number] = self
+
+    def unwatch(self, account_id: int) -> None:
+        """Hear them no more."""
+        self.results.pop(account_id, None)
+        if not self.results:
+            self._audience.results.pop(self.number, None)
 
     def forget(self, account_id: int) -> None:
         """Drop everything that goes with the session of an account."""
         self.keys.pop(account_id, None)
-        self.results.pop(account_id, None)
+        self._audience.accounts.drop(account_id, self)
+        self.unwatch(account_id)
         for symbol_id in list(self.subscriptions):
             self.unsubscribe(account_id, symbol_id)
 
     def forget_all(self) -> None:
         """Drop everything that goes with the application."""
         self.application = None
-        self.keys.clear()
-        self.results.clear()
-        self.subscriptions.clear()
+        for account_id in list(self.keys):
+            self.forget(account_id)

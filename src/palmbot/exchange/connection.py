@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self._desk = desk
         self._house = house
         self.session = Session(Role.SERVER, desk.clock.monotonic_ms(), config)
-        self.client = Client(number, self.session, self)
+        self.client = Client(number, self.session, self, desk.audience)
         limits = (knobs.per_second, knobs.historical_per_second)
         self._limiter = None if limits[0] is None or limits[1] is None else Limiter(limits[0], limits[1])
         self._transport: asyncio.Transport | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palmbot.exchange.client import Client
+from palmbot.exchange.client import Audience, Client
 from palmbot.exchange.faults import Faults
 from palmbot.exchange.grants import Grants
 from palmbot.exchange.knobs import Knobs
@@ -40,6 +40,7 @@ class Desk:
     engine: Engine
     prices: Mapping[int, SymbolPrices]
     fan: Fan
+    audience: Audience
     grants: Grants
     knobs: Knobs
     faults: Faults

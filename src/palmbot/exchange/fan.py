@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
-from palmbot.exchange.client import Client, Subscription
+from palmbot.exchange.client import Audience, Client, Subscription
 from palmbot.exchange.depth import Book, book_of, changes
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.knobs import Knobs
@@ -130,13 +130,13 @@ class Fan:
     """What is told about the market.
 
     Args:
-        clients: everybody who is connected, by number; may change between calls.
+        audience: who hears of what.
         market: what there is to tell.
         knobs: how it is told.
     """
 
-    def __init__(self, clients: Mapping[int, Client], market: Market, knobs: Knobs) -> None:
-        self._clients = clients
+    def __init__(self, audience: Audience, market: Market, knobs: Knobs) -> None:
+        self._audience = audience
         self._market = market
         self._knobs = knobs
 
@@ -144,7 +144,8 @@ class Fan:
         """Tell a tick to everybody who wants it; then unrealized results, where they changed."""
         told = _Round(self._market, self._knobs, symbol_id, tick)
         results: dict[int, tuple[int, int]] = {}
-        for client in self._clients.values():
+        hearers = {**self._audience.symbols.of(symbol_id), **self._audience.results}
+        for client in hearers.values():
             subscriptions = client.subscriptions.get(symbol_id)
             if subscriptions is not None:
                 for each in subscriptions.values():
@@ -154,8 +155,7 @@ class Fan:
                         told.tell(client, each)
             if client.results and not client.outlet.is_slow:
                 self._tell_results(client, results)
-            if subscriptions is not None or client.results:
-                client.outlet.flush()
+            client.outlet.flush()
 
     def first(self, client: Client, subscription: Subscription) -> None:
         """Tell a new subscriber the last quote, if there is one, whether the market is open or not."""

@@ -136,7 +136,7 @@ def subscribe_results(desk: Desk, client: Client, request: pb.v1PnLChangeSubscri
     account_id = request.ctidTraderAccountId
     if account_id in client.results:
         return TWICE
-    client.results[account_id] = None
+    client.watch(account_id)
     answer = pb.v1PnLChangeSubscribeRes(ctidTraderAccountId=account_id)
     return Then(answer, lambda: desk.fan.result(client))
 
@@ -145,7 +145,7 @@ def unsubscribe_results(_desk: Desk, client: Client, request: pb.v1PnLChangeUnSu
     """Tell them no more."""
     if request.ctidTraderAccountId not in client.results:
         return NO_RESULTS
-    del client.results[request.ctidTraderAccountId]
+    client.unwatch(request.ctidTraderAccountId)
     return pb.v1PnLChangeUnSubscribeRes(ctidTraderAccountId=request.ctidTraderAccountId)
 
 

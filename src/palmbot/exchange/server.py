@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from palmbot.errors import HaltError, UsageError
-from palmbot.exchange.client import Client, Key
+from palmbot.exchange.client import Audience, Client, Key
 from palmbot.exchange.connection import Connection
 from palmbot.exchange.desk import Desk
 from palmbot.exchange.fan import Fan, Market
@@ -72,8 +72,9 @@ class Server:
         self.on_failure: Callable[[HaltError], None] = lambda _: None
         self.on_farewell: Callable[[int, str], None] = lambda _number, _why: None
         market = Market(engine.prices, venue.catalogue.listing, venue.last, venue.unrealized, self._digits)
-        fan = Fan(self.clients, market, knobs)
-        self.desk = Desk(engine, engine.prices, fan, grants, knobs, faults, clock, self._connections_of)
+        audience = Audience()
+        fan = Fan(audience, market, knobs)
+        self.desk = Desk(engine, engine.prices, fan, audience, grants, knobs, faults, clock, self._connections_of)
         self._numbers = 0
         self._listening: list[asyncio.Server] = []
         self._expiry: asyncio.TimerHandle | None = None
@@ -196,7 +197,7 @@ class Server:
         """The market stands still from here on; clients are served all the same."""
 
     def _on(self, account_id: int) -> list[Client]:
-        return [client for client in self.clients.values() if account_id in client.keys]
+        return list(self.desk.audience.accounts.of(account_id).values())
 
     def _digits(self, account_id: int) -> int:
         return self.desk.engine.venue.accounts[account_id].terms.money_digits

@@ -14,7 +14,7 @@ from tests.wire_client import WireClient
 from palmbot.errors import HaltError
 from palmbot.exchange.faults import Fault, Maintenance
 from palmbot.exchange.knobs import Knobs
-from palmbot.exchange.values import Via
+from palmbot.exchange.values import CashKind, Via
 from palmbot.protocol.frames import encode, encode_payload
 from palmbot.protocol.messages import missing, pb
 
@@ -172,6 +172,24 @@ async def test_a_bug_in_a_request_ends_the_exchange_and_one_in_a_question_only_i
             await other.lost
         assert [each.code for each in house.failures] == ["EXCHANGE_BROKEN"]
         assert not other.all(pb.ExecutionEvent)
+
+
+async def test_telling_walks_over_nobody_who_does_not_hear_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Crowd(dict[int, Any]):
+        def values(self) -> Any:
+            raise AssertionError("everybody was looked at")
+
+    async with house_in(tmp_path) as house:
+        hearing = await ready(house)
+        await house.client(2)
+        crowd = Crowd(house.server.clients)
+        with monkeypatch.context() as walked:
+            walked.setattr(house.server, "clients", crowd)
+            house.engine.cash(1, CashKind.DEPOSIT, 100)
+            house.tick()
+            await hearing.take(pb.SpotEvent)
+        assert hearing.all(pb.ExecutionEvent)
+        assert not house.failures
 
 
 # -- faults

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from palmbot.exchange.catalogue import catalogue_of
-from palmbot.exchange.client import Client, Subscription
+from palmbot.exchange.client import Audience, Client, Key, Subscription
 from palmbot.exchange.fan import Fan, Market
 from palmbot.exchange.feed import FeedTick
+from palmbot.exchange.grants import Scope
 from palmbot.exchange.knobs import Knobs
 from palmbot.exchange.periods import Period
 from palmbot.exchange.prices import SymbolPrices
@@ -59,7 +60,8 @@ class Hall:
 
     def __init__(self, knobs: Knobs | None = None) -> None:
         self.prices = SymbolPrices(PALM_OIL)
-        self.clients: dict[int, Client] = {}
+        self.audience = Audience()
+        self.number = 0
         self.results: dict[int, list[Unrealized]] = {}
         market = Market(
             prices={SYMBOL: self.prices},
@@ -68,14 +70,14 @@ class Hall:
             unrealized=lambda account_id: self.results.get(account_id, []),
             money_digits=lambda _: 2,
         )
-        self.fan = Fan(self.clients, market, knobs or Knobs())
+        self.fan = Fan(self.audience, market, knobs or Knobs())
 
     def client(self, *account_ids: int, wants_time: bool = False) -> tuple[Client, Ear]:
         ear = Ear()
-        client = Client(len(self.clients) + 1, Session(Role.SERVER, 0), ear)
+        self.number += 1
+        client = Client(self.number, Session(Role.SERVER, 0), ear, self.audience)
         for account_id in account_ids:
             client.subscribe(Subscription(account_id, SYMBOL, wants_time))
-        self.clients[client.number] = client
         return client, ear
 
     def tick(self, ts_ms: int = NOW_MS, bid_px: int = BID, ask_px: int = ASK) -> None:
@@ -214,7 +216,7 @@ def test_a_slow_client_hears_the_newest_quote_of_each_symbol_once_it_reads_again
 def test_results_are_told_when_they_change() -> None:
     hall = Hall()
     client, ear = hall.client()
-    client.results[1] = None
+    client.watch(1)
     hall.fan.result(client)
     hall.results[1] = [Unrealized(7, 100, 90), Unrealized(8, -30, -35)]
     hall.tick()
@@ -244,3 +246,21 @@ def test_nobody_who_did_not_ask_hears_anything(is_subscribed: bool) -> None:
         client.forget(1)
     hall.tick()
     assert bool(ear.taken()) is is_subscribed
+
+
+def test_nobody_is_looked_up_who_hears_of_nothing_any_more() -> None:
+    hall = Hall()
+    client, ear = hall.client(1, 2)
+    client.watch(1)
+    client.open(1, Key(1, Scope.TRADE))
+    client.open(2, Key(1, Scope.TRADE))
+    other, _ = hall.client(3)
+    client.forget(1)
+    assert set(hall.audience.symbols.of(SYMBOL)) == {client.number, other.number}
+    assert not hall.audience.results
+    client.forget_all()
+    other.unsubscribe(3, SYMBOL)
+    assert not hall.audience.symbols.of(SYMBOL)
+    assert not hall.audience.accounts.of(2)
+    hall.tick()
+    assert (ear.flushes, ear.heard) == (0, [])
