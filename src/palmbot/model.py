@@ -165,6 +165,7 @@ class CashEvent:
     ts_ms: int
     delta_minor: int
     balance_minor: int
+    balance_version: int = 0  # 0 where the broker does not say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,7 @@ class AccountSnapshot:
     hedged: bool
     positions: tuple[BrokerPosition, ...] = ()
     orders: tuple[BrokerOrder, ...] = ()
+    balance_version: int = 0  # one more with each change of the balance; 0 where the broker does not say it
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from palmbot.errors import RejectedError
 from palmbot.exchange.engine import Engine
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.pacer import Pace
-from palmbot.exchange.translation import bot_fill, event_of, refusal_of, request_of, snapshot_of
+from palmbot.exchange.translation import bot_cash, bot_fill, event_of, refusal_of, request_of, snapshot_of
 from palmbot.exchange.values import DealStatus, Report, Told
-from palmbot.model import AccountSnapshot, CashEvent, Fill, HistoryBar, LinkEvent, LinkState, OrderIntent, Quote
+from palmbot.model import AccountSnapshot, Fill, HistoryBar, LinkEvent, LinkState, OrderIntent, Quote
 from palmbot.ports import Inbox
 
 ACCOUNT_ID = 1  # of a bot that has the exchange to itself
@@ -105,7 +105,7 @@ class Broker:
         if account_id != self.account_id or not isinstance(told, Report):
             return
         if told.cash is not None:
-            self._inbox.put(CashEvent(told.ts_ms, told.cash.delta_minor, told.cash.balance_minor))
+            self._inbox.put(bot_cash(told.cash))
         else:
             self._inbox.put(event_of(told, self._symbol))
 

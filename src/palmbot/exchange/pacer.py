@@ -32,8 +32,8 @@ class LockStep:
         self.is_quiet: Callable[[], bool] = lambda: True  # whether nothing is on the way to the bot
         self._limit_s = limit_s
         self._waiter: asyncio.Future[None] | None = None
-        self._waits_since_s = 0.0
-        self._watchdog: asyncio.TimerHandle | None = None  # one for many waits: it looks when the first may be too long
+        self._waits_count = 0
+        self._watchdog: asyncio.TimerHandle | None = None  # one for many waits
 
     def idle(self) -> None:
         """The bot has processed everything and awaits nothing."""
@@ -44,25 +44,29 @@ class LockStep:
         """Wait until the bot has nothing left to do.
 
         Raises:
-            InvariantError: ``PACER_STUCK``, it never said so; the facts name what is awaited.
+            InvariantError: ``PACER_STUCK``, it did not say so for the limit or, at most, twice as long; the facts name
+                what is awaited.
         """
         loop = asyncio.get_running_loop()
-        self._waiter, self._waits_since_s = loop.create_future(), loop.time()
+        self._waiter = loop.create_future()
+        self._waits_count += 1
         if self._watchdog is None:
-            self._watchdog = loop.call_later(self._limit_s, self._look, loop)
+            self._watch(loop)
         try:
             await self._waiter
         finally:
             self._waiter = None
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give up a wait that is too long, or look again when the present one would be."""
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._watchdog = loop.call_later(self._limit_s, self._look, loop, self._waits_count)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, waits_count: int) -> None:
+        """Give up a wait that began before the watch; watch a later one anew."""
         self._watchdog = None
         if self._waiter is None or self._waiter.done():
             return
-        left_s = self._waits_since_s + self._limit_s - loop.time()
-        if left_s > 0:
-            self._watchdog = loop.call_later(left_s, self._look, loop)
+        if self._waits_count != waits_count:
+            self._watch(loop)
             return
         awaited = "a first report that the bot is idle" if self.awaited is None else self.awaited()
         todo = "Report this with the log: the bot never finished what the last tick began."

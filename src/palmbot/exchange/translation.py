@@ -7,6 +7,7 @@ from palmbot.exchange.listing import Catalogue
 from palmbot.exchange.values import (
     AmendPosition,
     Brackets,
+    CashView,
     ClosePosition,
     DealView,
     NewOrder,
@@ -20,6 +21,7 @@ from palmbot.model import (
     AccountSnapshot,
     BrokerOrder,
     BrokerPosition,
+    CashEvent,
     Close,
     Execution,
     Fill,
@@ -60,7 +62,13 @@ def snapshot_of(account: Account, symbol: str) -> AccountSnapshot:
         hedged=not account.is_netted,
         positions=tuple(bot_position(view, symbol) for view in account.position_views()),
         orders=tuple(bot_order(view, symbol) for view in account.order_views(with_protection=True)),
+        balance_version=account.balance_version,
     )
+
+
+def bot_cash(cash: CashView) -> CashEvent:
+    """Return a change of the balance that is no trade."""
+    return CashEvent(cash.ts_ms, cash.delta_minor, cash.balance_minor, cash.balance_version)
 
 
 def event_of(report: Report, symbol: str) -> OrderEvent:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from palmbot.core.types import Reason
-from palmbot.errors import RefusedError
+from palmbot.errors import HaltError, RefusedError
 from palmbot.live import records
 from palmbot.model import (
     AccountSnapshot,
@@ -40,7 +40,7 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     """Bring ``trader`` to where the journal and the broker together say it is; return the number of the first record.
 
     Raises:
-        RefusedError: the account cannot be traded safely (netted, or several own positions).
+        RefusedError: the account cannot be traded safely (netted, or several own positions), or is in an older market.
         HaltError: the journal cannot be written.
     """
     newest, intents = _newest_state(wires), _intents(wires)
@@ -64,6 +64,7 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     trader.book.balance_minor = account.balance_minor - sum(_net_minor(event) for event in unheard)
     started = await wires.journal.append([JournalEvent("run_started", now_ms, about)])
     history = await wires.quotes.history(trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
+    _refuse_older(trader, history)
     _catch_up(trader, history, unheard)
     known = trader.book.holding
     trader.book.adopt(account, intents)
@@ -82,6 +83,9 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     Returns:
         What only reduces risk and may be asked for again: the close of a position that is still there, else the amend
         that puts a missing stop back; the close where nobody knows its place. Never an entry.
+
+    Raises:
+        HaltError: several positions are this bot's own.
     """
     book, known = trader.book, trader.book.holding
     unanswered = book.in_flight
@@ -98,6 +102,7 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     for event in unheard:
         trader.on_order_event(event)
     trader.astray = book.holding is not None and not _is_there(book.holding, account)
+    _halt_if_several(book.own(account))
     if not trader.astray:  # else it is gone, and its deals are not listed yet
         own = book.adopt(account, _intents(wires))
         for intent in book.in_flight:
@@ -119,6 +124,25 @@ async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:
     if holding.sl_wanted_px == 0:  # nobody knows where its stop should be, and without one it must not stay
         return trader.close(Reason.MANUAL, now_ms)
     return trader.amend((holding.sl_wanted_px, holding.tp_wanted_px), holding.reason, now_ms)
+
+
+def _halt_if_several(own: Sequence[BrokerPosition]) -> None:
+    if len(own) > 1:
+        todo = "Close all but one of the own positions by hand, then start again; each has the broker's stop."
+        raise HaltError("SEVERAL_POSITIONS", todo, positions=[each.position_id for each in own])
+
+
+def _refuse_older(trader: Trader, history: Sequence[HistoryBar]) -> None:
+    """Refuse a market whose time lies before that of the journal: no bar would close until it has caught up."""
+    feed = trader.feed
+    newest_ms = max((feed.end_of(bar.ts_ms) for bar in history), default=feed.closed_ms)
+    if newest_ms + 2 * feed.period_ms < feed.closed_ms:  # a bar that has just closed may not be served yet
+        raise RefusedError(
+            "MARKET_WENT_BACK",
+            "This exchange is not the one that the journal was written at: start with another data_dir.",
+            newest_bar_ends_ms=newest_ms,
+            journal_ends_ms=feed.closed_ms,
+        )
 
 
 def _refuse_rivals(trader: Trader, account: AccountSnapshot) -> None:

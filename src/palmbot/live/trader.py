@@ -175,7 +175,12 @@ class Trader:
         self.keep_state(ts_ms)
 
     def on_cash(self, event: CashEvent) -> None:
-        """Take in a deposit or withdrawal: the baselines move with it, for it is neither profit nor loss."""
+        """Take in a deposit or withdrawal: the baselines move with it, for it is neither profit nor loss.
+
+        One that was in the balance already when the broker was last asked has moved them.
+        """
+        if 0 < event.balance_version <= self.book.balance_version:
+            return
         self.book.balance_minor = event.balance_minor
         if self.state is not None:
             self._guards(breakers.shifted(self.state.breakers, event.delta_minor))

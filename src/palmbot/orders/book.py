@@ -104,6 +104,7 @@ class Book:
     def __init__(self, owner: Owner, balance_minor: int) -> None:
         self.owner = owner
         self.balance_minor = balance_minor
+        self.balance_version = 0  # as the broker counts changes of the balance, when it was last asked
         self.holding: Holding | None = None
         self._requests: dict[str, _Request] = {}
         self._open: dict[str, _Request] = {}  # those whose outcome is not known yet
@@ -163,7 +164,7 @@ class Book:
             account: the broker's answer.
             intents: journaled entries by client order id, for risk and reason.
         """
-        self.balance_minor = account.balance_minor
+        self.balance_minor, self.balance_version = account.balance_minor, account.balance_version
         own = self.own(account)
         if not own:
             self.holding = None

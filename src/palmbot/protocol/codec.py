@@ -159,6 +159,7 @@ def snapshot_of(trader: pb.Trader, state: pb.ReconcileRes, terms: Terms) -> Acco
         hedged=trader.accountType == pb.HEDGED,
         positions=tuple(position_of(each, terms) for each in state.position),
         orders=tuple(order_of(each, terms) for each in state.order),
+        balance_version=trader.balanceVersion,
     )
 
 
@@ -312,6 +313,7 @@ def _cash(message: pb.DepositWithdraw, terms: Terms) -> CashEvent:
         ts_ms=_time_ms(message.changeBalanceTimestamp),
         delta_minor=_minor(delta, message, terms),
         balance_minor=_minor(message.balance, message, terms),
+        balance_version=message.balanceVersion,
     )
 
 

@@ -9,9 +9,9 @@ from tests.unit.live.bot import Bot, flat_bar, successor
 from tests.unit.live.stage import BALANCE, hour
 
 from palmbot.core.types import Reason
-from palmbot.errors import OutcomeUnknownError, RetryError
+from palmbot.errors import HaltError, OutcomeUnknownError, RefusedError, RetryError
 from palmbot.live.feed import Feed
-from palmbot.model import IntentKind, LinkEvent, LinkState, OrderIntent, Quote
+from palmbot.model import CashEvent, IntentKind, LinkEvent, LinkState, OrderIntent, Quote
 from palmbot.orders.lifecycle import Happening
 from palmbot.units import HOUR_MS, PX
 
@@ -325,3 +325,48 @@ async def test_an_own_position_without_a_stop_of_which_no_level_is_known_is_clos
 
     await bot.run(bot.buys(0, answer=naked), bot.does(forget), bot.passes(2_000))
     assert bot.sent() == ["enter", "close"]
+
+
+async def test_a_deposit_that_is_told_after_the_account_was_read_moves_the_baselines_once() -> None:
+    bot = Bot()
+
+    def paid_in() -> None:
+        bot.trading.shown = replace(bot.trading.shown, balance_minor=BALANCE + 5_000, balance_version=7)
+
+    await bot.run(
+        bot.quote(hour(0), 4_000),
+        bot.hears(lambda: LOST),
+        bot.does(paid_in),
+        bot.hears(lambda: READY),
+        bot.hears(lambda: CashEvent(hour(1), 5_000, BALANCE + 5_000, balance_version=7)),
+        bot.hears(lambda: CashEvent(hour(1), 1_000, BALANCE + 6_000, balance_version=8)),
+    )
+    state = bot.trader.state
+    assert state is not None
+    assert (bot.trader.book.balance_minor, state.breakers.day_open_minor) == (BALANCE + 6_000, BALANCE + 6_000)
+
+
+async def test_two_own_positions_that_a_look_finds_halt_the_bot() -> None:
+    bot = Bot()
+
+    def doubled() -> None:
+        (position,) = bot.trading.shown.positions
+        bot.trading.shows(position, replace(position, position_id=99))
+
+    with pytest.raises(HaltError, match="SEVERAL_POSITIONS"):
+        await bot.run(
+            bot.quote(hour(0), 4_000),
+            bot.buys(1),
+            bot.hears(lambda: LOST),
+            bot.does(doubled),
+            bot.hears(lambda: READY),
+        )
+
+
+async def test_a_market_that_is_older_than_the_journal_is_refused() -> None:
+    first = Bot()
+    await first.run(first.quote(hour(40), 4_000), first.quote(hour(41), 4_000))
+    second = successor(first)
+    second.quotes.bars = (flat_bar(hour(0), 4_000), flat_bar(hour(1), 4_000))
+    with pytest.raises(RefusedError, match="MARKET_WENT_BACK"):
+        await second.run()
