@@ -7,8 +7,11 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
 from tests.exchange_process import Running, exchange
 from tests.paper_bot import EXITS, LIVELY, TREND, Exchange, Journal, PaperBot, sets
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPEED = ("--speed", "7200")
 RULES = (*TREND, *sets(*LIVELY, *EXITS))

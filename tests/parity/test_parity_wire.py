@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pytest
 from tests.oracle.worlds import World, world_of
 from tests.parity.pair import Rig
 from tests.parity.test_parity_worlds import EXITS, REFUSALS, compared
@@ -46,6 +47,7 @@ def has_bars(world: World) -> bool:
     return period_ms % MINUTE_MS == 0 and anchor_ms % MINUTE_MS == 0
 
 
+@pytest.mark.timeout(600)
 def test_bot_and_exchange_equal_the_replay_over_the_wire(tmp_path: Path) -> None:
     exits: Counter[int] = Counter()
     refusals: Counter[int] = Counter()

@@ -6,6 +6,7 @@ from collections import Counter
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.oracle.worlds import World, world_of
@@ -89,6 +90,7 @@ def compared(world: World, rig: Rig | None = None, money: InstrumentSpec = PALM_
     return differences(mine, theirs), mine
 
 
+@pytest.mark.timeout(600)
 def test_bot_and_exchange_equal_the_replay_on_seeded_worlds_that_hold_every_reason() -> None:
     exits: Counter[int] = Counter()
     refusals: Counter[int] = Counter()
