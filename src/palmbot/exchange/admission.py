@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from palmbot.calendar import is_open
 from palmbot.exchange import matching
 from palmbot.exchange.account import Account
+from palmbot.exchange.conduct import VenueKnobs
 from palmbot.exchange.floor import Floor
 from palmbot.exchange.held import Held
 from palmbot.exchange.level_rules import refuses_brackets
@@ -67,9 +68,9 @@ def invalid(text: str) -> Refused:
     return Refused("INVALID_REQUEST", text, Via.ERROR_RES)
 
 
-def no_symbol(symbol_id: int) -> Refused:
+def no_symbol(knobs: VenueKnobs, symbol_id: int) -> Refused:
     """Refuse a symbol that is not listed."""
-    return Refused("SYMBOL_NOT_FOUND", f"Symbol not found with id {symbol_id}")
+    return Refused(knobs.unknown_symbol_code, f"Symbol not found with id {symbol_id}")
 
 
 def no_position(position_id: int) -> Refused:
@@ -135,14 +136,14 @@ def _position(case: Case) -> Refused | None:
     if target.symbol_id != case.order.symbol_id:
         return invalid(f"Position {number} is in another symbol")
     if target.side != case.order.side and target.closing_id:
-        return locked(target)
+        return locked(case.floor, target)
     return None
 
 
-def locked(held: Held) -> Refused:
+def locked(floor: Floor, held: Held) -> Refused:
     """Refuse what would touch a position that is being closed."""
     number = held.position_id
-    return Refused("POSITION_LOCKED", f"Position {number} is being closed", position_id=number)
+    return Refused(floor.conduct.knobs.busy_position_code, f"Position {number} is being closed", position_id=number)
 
 
 def _mode(case: Case) -> Refused | None:

@@ -31,10 +31,13 @@ class VenueKnobs:
     pending_while_closed: bool = False  # pending orders may be placed and amended outside the session
     amend_clears: bool = True  # what an amend of an order leaves out is cleared, not kept
     expiry_step_ms: int = 1  # GTD expires at the first multiple of this from its time on
-    late_cancel_is_event: bool = True  # a cancel that lost its race: ORDER_CANCEL_REJECTED; else UNABLE_TO_CANCEL_ORDER
+    late_cancel_is_event: bool = True  # a cancel that lost its race: ORDER_CANCEL_REJECTED; else an error
+    busy_order_code: str = ""  # to an amend or a cancel of an order that is being executed; empty = UNABLE_TO_..._ORDER
+    unknown_symbol_code: str = "SYMBOL_NOT_FOUND"  # or UNKNOWN_SYMBOL, which means the same
     shell_on_accept: bool = True  # ORDER_ACCEPTED shows the position that the order may open
     positions_max: int | None = None  # open positions of an account; more is TOO_MANY_POSITIONS
     # positions
+    busy_position_code: str = "POSITION_LOCKED"  # or another for a position that is being closed: PENDING_EXECUTION
     fresh_ms: int = 0  # after its fill a position is not found by amends and closes for so long
     close_takes_what_there_is: bool = False  # a close of more than is open closes all; else TRADING_BAD_VOLUME
     bare_close_status: PositionStatus = PositionStatus.CLOSED  # in the FILLED of a full close without protection

@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
             return
         barred = under_maintenance(desk)
         if barred is None and self._limiter is not None:
-            barred = too_often(self._limiter, number, now_ms)
+            barred = too_often(self._limiter, number, now_ms, desk.knobs.rate_limit_code)
         if barred is not None:
             self.send(barred, client_msg_id)
             return

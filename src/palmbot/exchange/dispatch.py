@@ -28,6 +28,7 @@ ROWS_MAX: Final = 1_000  # of ids or volumes in one request; clients are told to
 ACCOUNT: Final = "ctidTraderAccountId"
 UNSUPPORTED: Final = refused("UNSUPPORTED_MESSAGE", "This payload type is not supported")
 VIEW_ONLY: Final = refused("TRADING_NOT_ALLOWED", "The access token does not permit trading")
+BLOCKED: Final = "BLOCKED_PAYLOAD_TYPE"
 NO_ACCOUNT: Final = "Trading account is not authorized"
 
 
@@ -43,17 +44,14 @@ def under_maintenance(desk: Desk) -> Message | None:
     return pb.ErrorRes(errorCode=code, description=text, maintenanceEndTimestamp=end_s)
 
 
-def too_often(limiter: Limiter, payload_type: int, now_ms: int) -> Message | None:
+def too_often(limiter: Limiter, payload_type: int, now_ms: int, code: str) -> Message | None:
     """Count a request; return the answer to one too many."""
     wait_ms = limiter.wait_ms(payload_type, now_ms)
     if wait_ms == 0:
         limiter.take(payload_type, now_ms)
         return None
-    return pb.ErrorRes(
-        errorCode="BLOCKED_PAYLOAD_TYPE",
-        description=f"Too many requests; payload type {payload_type} is blocked",
-        retryAfter=-(-wait_ms // SECOND_MS),
-    )
+    text, wait_s = f"Too many requests; payload type {payload_type} is blocked", -(-wait_ms // SECOND_MS)
+    return pb.ErrorRes(errorCode=code, description=text, retryAfter=wait_s if code == BLOCKED else None)
 
 
 class Answer(NamedTuple):

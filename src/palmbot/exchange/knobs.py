@@ -22,6 +22,7 @@ class Knobs:
     connections_max: int | None = None  # of one application; the published figures (2, 25) are advice
     per_second: int | None = 50  # requests a connection; None, here or below, is no limit at all (lock-step)
     historical_per_second: int | None = 5  # of all historical kinds together
+    rate_limit_code: str = "BLOCKED_PAYLOAD_TYPE"  # with a time to wait; or REQUEST_FREQUENCY_EXCEEDED, without
     stranger_max_bytes: int = 256 * 1024  # of one frame before application auth; after it the protocol's own cap
     buffer_max_bytes: int = 16 * 1024 * 1024  # of answers that a client does not read: then it is disconnected
     buffer_high_bytes: int = 256 * 1024  # above this its quotes wait, the newest of each symbol
@@ -38,7 +39,7 @@ class Knobs:
     dead_token_lists_nothing: bool = False  # an account list for a dead token: empty instead of an error
     tells_asking_id: bool = True  # whether other connections see the asking client's message id on its events
 
-    unknown_symbol_is_error: bool = False  # SYMBOL_NOT_FOUND; else an unknown id is missing from the answer
+    unknown_symbol_is_error: bool = False  # as in a request to trade; else an unknown id is missing from the answer
 
     # -- lists
     page_rows: int = 1_000  # of a list without a number of rows of its own

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
+from palmbot.exchange.admission import no_symbol
 from palmbot.exchange.client import Client, Subscription
 from palmbot.exchange.desk import Desk, Reply, Route, Routes, Then, invalid
 from palmbot.exchange.fan import bar_message
@@ -17,11 +18,6 @@ from palmbot.protocol.messages import pb
 NO_SPOTS = Refused("NOT_SUBSCRIBED_TO_SPOTS", "There is no subscription to spots of this symbol", Via.ERROR_RES)
 NO_RESULTS = Refused("NOT_SUBSCRIBED_TO_PNL", "There is no subscription to the results of this account", Via.ERROR_RES)
 TWICE = Refused("ALREADY_SUBSCRIBED", "There is such a subscription already", Via.ERROR_RES)
-
-
-def no_symbol(symbol_id: int) -> Refused:
-    """Return the refusal of a symbol that is not there."""
-    return Refused("SYMBOL_NOT_FOUND", f"Symbol not found with id {symbol_id}", Via.ERROR_RES)
 
 
 # -- spots
@@ -207,11 +203,11 @@ def _prices(desk: Desk, symbol_id: int) -> SymbolPrices | Refused:
 
 def _unknown(desk: Desk, symbol_ids: Iterable[int]) -> Refused | None:
     """Return the refusal of the first symbol that is not traded here; None where all are."""
-    catalogue = desk.engine.venue.catalogue
+    venue = desk.engine.venue
     for symbol_id in symbol_ids:
-        listing = catalogue.listing(symbol_id)
+        listing = venue.catalogue.listing(symbol_id)
         if listing is None or listing.archived_ms is not None:
-            return no_symbol(symbol_id)
+            return no_symbol(venue.conduct.knobs, symbol_id)
     return None
 
 

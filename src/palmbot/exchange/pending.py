@@ -11,7 +11,7 @@ from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.floor import Floor
 from palmbot.exchange.held import shell_of
 from palmbot.exchange.pit import Pit
-from palmbot.exchange.values import AmendOrder, NewOrder, OrderStatus, PositionView, Refused, TimeInForce, Via
+from palmbot.exchange.values import AmendOrder, NewOrder, OrderStatus, PositionView, Refused, TimeInForce
 from palmbot.exchange.working import Stage, Working, needs_two, reported, touches, trigger_px
 from palmbot.model import Execution, OrderKind
 
@@ -116,17 +116,24 @@ def amend(floor: Floor, working: Working, order: NewOrder, asked: str) -> None:
         place(floor, working)
 
 
+def busy(floor: Floor, working: Working, code: str) -> Refused:
+    """Refuse to touch an order that is being executed, with ``code`` unless a knob has another."""
+    code = floor.conduct.knobs.busy_order_code or code
+    text, position_id = f"Order {working.order_id} is being executed", working.view.position_id
+    return Refused(code, text, order_id=working.order_id, position_id=position_id)
+
+
 def cancel(floor: Floor, working: Working, asked: str) -> Refused | None:
     """Cancel an order; one that is being executed has won the race (sheet 6.3)."""
     if working.stage is not Stage.EXECUTING:
         matching.end(floor, replace(working, asked=asked), OrderStatus.CANCELLED)
         return None
-    code, text = "UNABLE_TO_CANCEL_ORDER", f"Order {working.order_id} is being executed"
+    refused = busy(floor, working, "UNABLE_TO_CANCEL_ORDER")
     if not floor.conduct.knobs.late_cancel_is_event:
-        return Refused(code, text, Via.ORDER_ERROR, working.order_id, working.view.position_id)
+        return refused
     position = _position_of(floor, working)
     told = replace(working, asked=asked)
-    matching.tell(floor, Execution.CANCEL_REJECTED, told, position, refused=Refused(code, text))
+    matching.tell(floor, Execution.CANCEL_REJECTED, told, position, refused=refused)
     return None
 
 

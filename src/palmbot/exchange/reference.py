@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from palmbot.exchange.account import Account
+from palmbot.exchange.admission import no_symbol
 from palmbot.exchange.client import Client
 from palmbot.exchange.desk import Desk, Reply, Route, Routes, invalid, no_entity
 from palmbot.exchange.listing import Listing
@@ -74,7 +75,7 @@ def symbols_by_id(desk: Desk, _client: Client, request: pb.SymbolByIdReq) -> Rep
     found = [(symbol_id, catalogue.listing(symbol_id)) for symbol_id in request.symbolId]
     unknown = [symbol_id for symbol_id, listing in found if listing is None]
     if unknown and desk.knobs.unknown_symbol_is_error:
-        return Refused("SYMBOL_NOT_FOUND", f"Symbol not found with id {unknown[0]}", Via.ERROR_RES)
+        return no_symbol(desk.engine.venue.conduct.knobs, unknown[0])
     listings = [listing for _, listing in found if listing is not None]
     return pb.SymbolByIdRes(
         ctidTraderAccountId=request.ctidTraderAccountId,

@@ -52,7 +52,7 @@ def handle(floor: Floor, account: Account, request: Request, asked: str) -> Refu
 def _new_order(floor: Floor, account: Account, order: NewOrder, asked: str) -> Refused | None:
     pit = floor.pits.get(order.symbol_id)
     if pit is None or pit.listing.archived_ms is not None:
-        return no_symbol(order.symbol_id)
+        return no_symbol(floor.conduct.knobs, order.symbol_id)
     target = matching.target_of(account, order)
     refused = refuses(Case(floor, account, pit, order, target))
     if refused is not None:
@@ -88,8 +88,7 @@ def _amend_order(floor: Floor, account: Account, amend: AmendOrder, asked: str) 
         return working
     view = working.view
     if working.stage is Stage.EXECUTING:
-        text = f"Order {view.order_id} is being executed"
-        return Refused("UNABLE_TO_AMEND_ORDER", text, Via.ORDER_ERROR, view.order_id, view.position_id)
+        return pending.busy(floor, working, "UNABLE_TO_AMEND_ORDER")
     before = pending.asked_with(working)
     order = pending.amended(before, amend, clears=floor.conduct.knobs.amend_clears)
     if working.opens_ms is None and order == before:
@@ -127,7 +126,7 @@ def _held_of(floor: Floor, account: Account, position_id: int) -> Held | Refused
     if floor.now_ms - held.open_ms < floor.conduct.knobs.fresh_ms:
         return no_position(position_id)
     if held.closing_id:
-        return locked(held)
+        return locked(floor, held)
     if account.terms.rights in _NO_TRADING:
         return Refused("TRADING_NOT_ALLOWED", "The account may not trade", position_id=position_id)
     pit = floor.pits[held.symbol_id]

@@ -141,7 +141,7 @@ class Venue:
         floor = self._floor
         pit, account = floor.pits.get(symbol_id), floor.accounts[account_id]
         if pit is None:
-            return no_symbol(symbol_id)
+            return no_symbol(floor.conduct.knobs, symbol_id)
         if pit.last is None:
             return Refused("NO_QUOTES", "There is no quote yet", Via.ERROR_RES)
         rates = floor.rates(pit)

@@ -38,6 +38,14 @@ async def test_the_fifty_first_request_of_a_second_is_blocked_and_says_when_to_c
         assert {(each.errorCode, each.retryAfter) for each in blocked} == {("BLOCKED_PAYLOAD_TYPE", 1)}
 
 
+async def test_a_limit_may_be_told_by_its_other_code_which_says_no_time(tmp_path: Path) -> None:
+    async with house_in(tmp_path, Plan(Knobs(per_second=1, rate_limit_code="REQUEST_FREQUENCY_EXCEEDED"))) as house:
+        client = await house.dial()
+        client.send(pb.VersionReq())
+        blocked = await client.ask(pb.VersionReq())
+        assert (blocked.errorCode, blocked.HasField("retryAfter")) == ("REQUEST_FREQUENCY_EXCEEDED", False)
+
+
 async def test_history_has_a_limit_of_its_own(tmp_path: Path) -> None:
     async with house_in(tmp_path, Plan(Knobs())) as house:
         client = await house.client(1)

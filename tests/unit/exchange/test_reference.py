@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.exchange_house import BID, LOT, SPEC, Plan, house_in
 
+from palmbot.exchange.conduct import Conduct, VenueKnobs
 from palmbot.exchange.knobs import Knobs
 from palmbot.protocol.messages import pb
 
@@ -51,6 +52,19 @@ async def test_an_unknown_symbol_is_missing_or_refused_by_a_knob(tmp_path: Path,
             assert answer.errorCode == "SYMBOL_NOT_FOUND"
         else:
             assert [each.symbolId for each in answer.symbol] == [1]
+
+
+async def test_an_unknown_symbol_has_one_code_everywhere_which_is_a_knob(tmp_path: Path) -> None:
+    conduct = Conduct(knobs=VenueKnobs(unknown_symbol_code="UNKNOWN_SYMBOL"))
+    async with house_in(tmp_path, Plan(Knobs(per_second=None, unknown_symbol_is_error=True), conduct)) as house:
+        client = await house.client(1)
+        for request in (
+            pb.SymbolByIdReq(**ME, symbolId=[99]),
+            pb.SubscribeSpotsReq(**ME, symbolId=[99]),
+            pb.ExpectedMarginReq(**ME, symbolId=99, volume=[LOT]),
+            pb.NewOrderReq(**ME, symbolId=99, orderType=pb.MARKET, tradeSide=pb.BUY, volume=LOT),
+        ):
+            assert (await client.ask(request)).errorCode == "UNKNOWN_SYMBOL"
 
 
 async def test_a_chain_leads_from_one_asset_to_the_other(tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ from tests.unit.exchange.house import (
 
 from palmbot.exchange.conduct import Delays
 from palmbot.exchange.values import (
+    AmendOrder,
     AmendPosition,
     Brackets,
+    CancelOrder,
     ClosePosition,
     CloseView,
     DealStatus,
@@ -244,6 +246,18 @@ def test_a_position_that_is_being_closed_is_locked() -> None:
         assert facts(house.refused(request), "code", "position_id") == ("POSITION_LOCKED", position_id)
     house.passes(FILL)
     assert len(house.ask(ClosePosition(position_id, 1_000))) == 1
+
+
+@pytest.mark.parametrize("code", ["CONCURRENT_MODIFICATION", "PENDING_EXECUTION"])
+def test_what_a_busy_order_or_position_says_is_a_knob(code: str) -> None:
+    house = House(busy_order_code=code, busy_position_code=code, late_cancel_is_event=False)
+    position_id = house.open()
+    (accepted,) = house.ask(ClosePosition(position_id, 1_000))
+    order_id = accepted.order.order_id
+    of_order = facts(house.refused(CancelOrder(order_id)), "code", "order_id", "position_id")
+    assert of_order == (code, order_id, position_id)
+    assert house.refused(AmendOrder(order_id, volume_cu=LOT)).code == code
+    assert facts(house.refused(ClosePosition(position_id, 1_000)), "code", "position_id") == (code, position_id)
 
 
 def test_a_limit_order_that_closed_a_part_and_rests_does_not_lock_the_rest() -> None:
