@@ -11,6 +11,7 @@ from palmbot.exchange.client import Audience, Client
 from palmbot.exchange.faults import Faults
 from palmbot.exchange.grants import Grants
 from palmbot.exchange.knobs import Knobs
+from palmbot.exchange.trade_limits import TradeMeter
 from palmbot.exchange.values import Refused, Via
 from palmbot.ports import Clock
 from palmbot.protocol.messages import Message
@@ -41,6 +42,7 @@ class Desk:
     prices: Mapping[int, SymbolPrices]
     fan: Fan
     audience: Audience
+    meter: TradeMeter
     grants: Grants
     knobs: Knobs
     faults: Faults

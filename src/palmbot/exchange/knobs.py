@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palmbot.exchange.trade_limits import PUBLISHED, TradeLimit
 from palmbot.units import MINUTE_MS, SECOND_MS
 
 ACCESS_TOKEN_MS = 2_628_000 * SECOND_MS
@@ -22,6 +23,7 @@ class Knobs:
     connections_max: int | None = None  # of one application; the published figures (2, 25) are advice
     per_second: int | None = 50  # requests a connection; None, here or below, is no limit at all (lock-step)
     historical_per_second: int | None = 5  # of all historical kinds together
+    trade_limits: tuple[TradeLimit, ...] = PUBLISHED  # of one account, where there are limits at all
     rate_limit_code: str = "BLOCKED_PAYLOAD_TYPE"  # with a time to wait; or REQUEST_FREQUENCY_EXCEEDED, without
     stranger_max_bytes: int = 256 * 1024  # of one frame before application auth; after it the protocol's own cap
     buffer_max_bytes: int = 16 * 1024 * 1024  # of answers that a client does not read: then it is disconnected
@@ -55,3 +57,8 @@ class Knobs:
     closes_on_first_spot: bool = True  # whether the first spot carries sessionClose
     bars_without_spots_code: str = "INVALID_REQUEST"  # or NOT_SUBSCRIBED_TO_SPOTS
     depth_levels: int = 5
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether anybody may ask too often."""
+        return self.per_second is not None and self.historical_per_second is not None

@@ -22,6 +22,7 @@ from palmbot.exchange.grants import Grant, Grants
 from palmbot.exchange.knobs import Knobs
 from palmbot.exchange.reference import trader_message
 from palmbot.exchange.token_endpoint import TokenConnection, Tokens
+from palmbot.exchange.trade_limits import TradeMeter
 from palmbot.exchange.values import (
     AccessRights,
     MarginCalled,
@@ -73,8 +74,10 @@ class Server:
         self.on_farewell: Callable[[int, str], None] = lambda _number, _why: None
         market = Market(engine.prices, venue.catalogue.listing, venue.last, venue.unrealized, self._digits)
         audience = Audience()
-        fan = Fan(audience, market, knobs)
-        self.desk = Desk(engine, engine.prices, fan, audience, grants, knobs, faults, clock, self._connections_of)
+        fan, meter = Fan(audience, market, knobs), TradeMeter(knobs.trade_limits if knobs.has_limits else ())
+        self.desk = Desk(
+            engine, engine.prices, fan, audience, meter, grants, knobs, faults, clock, self._connections_of
+        )
         self._numbers = 0
         self._listening: list[asyncio.Server] = []
         self._expiry: asyncio.TimerHandle | None = None

@@ -11,6 +11,7 @@ from tests.wire_client import WireClient
 
 from palmbot.exchange.conduct import Conduct, VenueKnobs
 from palmbot.exchange.knobs import Knobs
+from palmbot.exchange.trade_limits import TradeLimit
 from palmbot.exchange.values import CashKind
 from palmbot.protocol.messages import pb
 
@@ -35,6 +36,19 @@ async def bought(house: House, client: WireClient, **more: Any) -> list[Any]:
     if more.get("relativeStopLoss") or more.get("relativeTakeProfit"):
         events.append(await client.take(pb.ExecutionEvent))
     return events
+
+
+async def test_too_many_orders_of_an_account_in_a_minute_are_order_errors_on_every_connection(tmp_path: Path) -> None:
+    limits = (TradeLimit(pb.NEW_ORDER_REQ, 2),)
+    async with house_in(tmp_path, Plan(Knobs(trade_limits=limits))) as house:
+        house.tick()
+        client, other, stranger = await house.client(1), await house.client(1), await house.client(2)
+        for _ in range(2):
+            assert isinstance(await client.ask(pb.NewOrderReq(**LIMIT)), pb.ExecutionEvent)
+        refused = await other.ask(pb.NewOrderReq(**LIMIT))
+        assert (type(refused), refused.errorCode) == (pb.OrderErrorEvent, "REQUEST_FREQUENCY_EXCEEDED")
+        order = pb.NewOrderReq(**{**LIMIT, "ctidTraderAccountId": 2})
+        assert isinstance(await stranger.ask(order), pb.ExecutionEvent)
 
 
 async def open_house(house: House) -> WireClient:
