@@ -39,7 +39,7 @@ class Maintenance:
 
 
 class Faults:
-    """The switchboard. ``delay_ms``, ``maintenance`` and ``is_weekend`` hold until they are changed.
+    """The switchboard. ``delay_ms``, ``deal_lag_ms``, ``maintenance`` and ``is_weekend`` hold until they are changed.
 
     Args:
         rng: decides where only a share of the times is asked for, and how writes are cut.
@@ -48,6 +48,7 @@ class Faults:
     def __init__(self, rng: Random) -> None:
         self.rng = rng
         self.delay_ms = (0, 0)  # every message waits so long, shortest and longest
+        self.deal_lag_ms = 0  # of market time: so long after its event a deal is missing from lists (sheet 7.6)
         self.maintenance: Maintenance | None = None
         self.is_weekend = False  # no account can be authorised; `Server.drop_accounts` ends those that are
         self._armed: dict[Fault, list[int | None]] = {}  # payload types that the next ones wait for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from palmbot.exchange.client import Client
@@ -61,7 +62,7 @@ def deals(desk: Desk, _client: Client, request: pb.DealListReq) -> Reply:
     window = _window(desk, request, rows)
     if isinstance(window, Refused):
         return window
-    found, more = _page(desk.engine.books.history.deals(account_id, window), rows)
+    found, more = _page(desk.engine.books.history.deals(account_id, _lagging(desk, window)), rows)
     digits = _digits(desk, account_id)
     return pb.DealListRes(
         ctidTraderAccountId=account_id, deal=[deal_message(each, digits) for each in found], hasMore=more
@@ -75,7 +76,7 @@ def deals_of_position(desk: Desk, _client: Client, request: pb.DealListByPositio
     if isinstance(window, Refused):
         return window
     history = desk.engine.books.history
-    found, more = _page(history.deals_of_position(account_id, request.positionId, window), rows)
+    found, more = _page(history.deals_of_position(account_id, request.positionId, _lagging(desk, window)), rows)
     digits = _digits(desk, account_id)
     return pb.DealListByPositionIdRes(
         ctidTraderAccountId=account_id, deal=[deal_message(each, digits) for each in found], hasMore=more
@@ -158,6 +159,12 @@ def _window_or_all(desk: Desk, request: Ranged, rows: int) -> Window | Refused:
     if request.HasField("fromTimestamp") or request.HasField("toTimestamp"):
         return _window(desk, request, rows)
     return Window(limit=rows + 1)
+
+
+def _lagging(desk: Desk, window: Window) -> Window:
+    """Return the window without deals that a fault keeps from lists for a while."""
+    lag_ms = desk.faults.deal_lag_ms
+    return window if lag_ms == 0 else replace(window, to_ms=min(window.to_ms, desk.engine.venue.now_ms - lag_ms))
 
 
 def _page(rows: Sequence[T], most: int) -> tuple[Sequence[T], bool]:

@@ -53,6 +53,16 @@ async def test_a_reconcile_shows_what_is_open_and_protective_orders_only_when_as
         assert {each.stopPrice for each in protective} == {each.stopLoss for each in whole.position}
 
 
+async def test_a_lag_keeps_deals_from_lists_for_a_while_though_they_were_told(tmp_path: Path) -> None:
+    async with house_in(tmp_path) as house:
+        client, positions = await traded(house)
+        house.faults.deal_lag_ms = 5_000
+        questions = (pb.DealListReq(**ME, **WINDOW), pb.DealListByPositionIdReq(**ME, positionId=positions[0]))
+        assert [len((await client.ask(each)).deal) for each in questions] == [3, 1]
+        house.later(5_000)
+        assert [len((await client.ask(each)).deal) for each in questions] == [4, 2]
+
+
 async def test_deals_come_newest_first_and_page_by_page(tmp_path: Path) -> None:
     async with house_in(tmp_path, SMALL) as house:
         client, _ = await traded(house)
