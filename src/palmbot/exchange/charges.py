@@ -11,13 +11,14 @@ from typing import Final, NamedTuple
 from palmbot.core import fills
 from palmbot.core.rounding import half_away, mul_div_half_away
 from palmbot.core.types import CommissionKind, Instrument, SwapKind
-from palmbot.exchange.listing import CommissionType, Listing, Weekday
+from palmbot.exchange.listing import CommissionType, Listing, SwapRounding, Weekday
 from palmbot.exchange.rates import Rates
 from palmbot.units import CU, DAY_MS, PX, RATE_ONE_E8
 
 MILLION_UNITS_CU = 1_000_000 * CU
 SINGLE_DAY_MS, TRIPLE_DAY_MS = 4 * DAY_MS, 5 * DAY_MS  # a Monday and a Tuesday of 1970
 TRIPLE_WEEKDAY = 1  # a Tuesday
+FINER_DIGITS, FINER = 4, 10_000  # more, of money that is not to be rounded to the nearest
 _PER_LOT = int(CommissionKind.PER_LOT_QUOTE)
 
 
@@ -95,7 +96,13 @@ def swap_minor(listing: Listing, stake: Stake, bid_px: int, rates: Rates, instan
         core = _priced(core, bid_px, listing.swap_year_days)
     if listing.swap_at_weekends:
         core, instant_ms = _any_day(core, instant_ms)
-    return fills.swap_minor(core, stake.side, bid_px, stake.volume_cu, rates.quote_e8, instant_ms)
+    if listing.swap_rounding is SwapRounding.NEAREST:
+        return fills.swap_minor(core, stake.side, bid_px, stake.volume_cu, rates.quote_e8, instant_ms)
+    finer = core._replace(money_digits=core.money_digits + FINER_DIGITS)
+    exact = int(fills.swap_minor(finer, stake.side, bid_px, stake.volume_cu, rates.quote_e8, instant_ms))
+    if listing.swap_rounding is SwapRounding.TOWARDS_ZERO and exact < 0:
+        return -(-exact // FINER)
+    return exact // FINER
 
 
 def next_rollover_ms(listing: Listing, after_ms: int) -> int:

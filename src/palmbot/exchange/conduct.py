@@ -27,6 +27,7 @@ class VenueKnobs:
     # orders
     refuses_known_client_ids: bool = False  # a client order id that a working order of the account carries
     ioc_limit_rests: bool = True  # an IOC limit order rests like GTC
+    fok_limit_rests: bool = False  # and a FOK limit order too, until all of it is there at once
     range_takes_levels: bool = False  # MARKET_RANGE may carry absolute levels
     pending_while_closed: bool = False  # pending orders may be placed and amended outside the session
     amend_clears: bool = True  # what an amend of an order leaves out is cleared, not kept

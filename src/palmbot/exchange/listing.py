@@ -47,6 +47,14 @@ class SwapType(IntEnum):
     POINTS = 2
 
 
+class SwapRounding(IntEnum):
+    """Where what is less than the money's last digit goes: nobody has established it (sheet 12)."""
+
+    NEAREST = 0  # halves away from zero, as all money here
+    TOWARDS_ZERO = 1
+    DOWN = 2  # against whoever holds the position
+
+
 class DistanceUnit(IntEnum):
     """What a least distance of a level from the price counts. A unit of PERCENTAGE is 0.01 %: a knob, see sheet 12."""
 
@@ -160,6 +168,7 @@ class Listing:
     swap_type: SwapType = SwapType.POINTS
     swap_at_weekends: bool = False
     swap_skip_periods: int = 0
+    swap_rounding: SwapRounding = SwapRounding.NEAREST  # a knob, see sheet 12
     swap_year_days: int = 360  # of a yearly rate: a knob, see sheet 12
     rollover_commission: int = 0  # USD a lot and day, on accounts without swaps
     rollover_skip_days: int = 0

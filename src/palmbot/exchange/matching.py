@@ -285,7 +285,7 @@ def rests(floor: Floor, view: OrderView) -> bool:
         return False
     if view.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL:
         return floor.conduct.knobs.ioc_limit_rests
-    return view.time_in_force is not TimeInForce.FILL_OR_KILL
+    return view.time_in_force is not TimeInForce.FILL_OR_KILL or floor.conduct.knobs.fok_limit_rests
 
 
 def refuses_margin(

@@ -19,7 +19,7 @@ from palmbot.core.types import CommissionKind, SwapKind
 from palmbot.exchange import charges
 from palmbot.exchange.catalogue import catalogue_of
 from palmbot.exchange.charges import Stake
-from palmbot.exchange.listing import CommissionType, Listing, MinCommissionType, SwapType, Weekday
+from palmbot.exchange.listing import CommissionType, Listing, MinCommissionType, SwapRounding, SwapType, Weekday
 from palmbot.exchange.rates import Rates
 from palmbot.instruments import PALM_OIL
 from palmbot.units import DAY_MS, HOUR_MS, PX, RATE_ONE_E8
@@ -165,6 +165,18 @@ def test_swaps_in_points_are_counted_in_the_last_digit() -> None:
 def test_swaps_in_percent_are_a_360th_of_the_value() -> None:
     percent = with_core(listed("USDJPY"), swap_long=-360_000)  # 3.6 % a year
     assert week_of(percent, bid_px=15_000_000)[0] == -150_000  # 0.01 % of 15,000,000
+
+
+@pytest.mark.parametrize(
+    ("rounding", "charged", "paid"),
+    [(SwapRounding.NEAREST, -651, 651), (SwapRounding.TOWARDS_ZERO, -650, 650), (SwapRounding.DOWN, -651, 650)],
+)
+def test_what_is_less_than_a_cent_of_a_swap_goes_where_the_knob_says(
+    rounding: SwapRounding, charged: int, paid: int
+) -> None:
+    for rate, swap in ((-650_600, charged), (650_600, paid), (-650_000, -650), (650_000, 650)):
+        points = with_core(listed(swap_type=SwapType.POINTS, swap_rounding=rounding), swap_long=rate)
+        assert week_of(points)[0] == swap
 
 
 def test_a_year_may_have_other_days() -> None:

@@ -173,6 +173,14 @@ def test_a_fill_or_kill_limit_order_never_rests() -> None:
     assert [report.execution for report in told] == [Execution.ACCEPTED, Execution.CANCELLED]
 
 
+def test_a_fill_or_kill_limit_order_rests_by_a_knob_until_all_of_it_is_there() -> None:
+    house = House(delays=AT_ONCE, fok_limit_rests=True, liquidity_cu=LOT - 25)
+    assert len(house.ask(limit(1, 3_990, time_in_force=TimeInForce.FILL_OR_KILL))) == 1
+    assert house.quote(3_980) == []
+    house.knobs(liquidity_cu=None)
+    assert said(house.quote(3_980)) == ["FILLED LIMIT FILLED 2500/2500 OPEN 2500 unasked"]
+
+
 def test_orders_of_one_tick_are_triggered_by_id_after_protective_orders() -> None:
     house = House(delays=AT_ONCE)
     late = placed(house, limit(1, 3_900)).order.order_id
