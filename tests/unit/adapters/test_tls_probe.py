@@ -23,7 +23,9 @@ async def shown(kind: Kind, folder: Path) -> Handshake:
         return hands
 
 
-@pytest.mark.parametrize(("kind", "length"), [(GOOD, 2), (GOOD_BY_CHILD, 3)], ids=["by the authority", "by an intermediate"])
+@pytest.mark.parametrize(
+    ("kind", "length"), [(GOOD, 2), (GOOD_BY_CHILD, 3)], ids=["by the authority", "by an intermediate"]
+)
 async def test_a_good_server_shows_its_chain_up_to_the_authority(kind: Kind, length: int, tmp_path: Path) -> None:
     hands = await shown(kind, tmp_path)
     assert hands.failure is None
