@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import cast
+from typing import Final, cast
 
 from palmbot.exchange.account import Account
 from palmbot.exchange.admission import no_symbol
 from palmbot.exchange.client import Client
 from palmbot.exchange.desk import Desk, Reply, Route, Routes, invalid, no_entity
-from palmbot.exchange.listing import Listing
+from palmbot.exchange.listing import CommissionType, Listing
 from palmbot.exchange.values import Refused, Via
 from palmbot.exchange.wire import call_message
 from palmbot.protocol.messages import pb
@@ -72,7 +72,7 @@ def symbols(desk: Desk, _client: Client, request: pb.SymbolsListReq) -> Reply:
 def symbols_by_id(desk: Desk, _client: Client, request: pb.SymbolByIdReq) -> Reply:
     """Return symbols in full; an id that nobody knows is missing from the answer, or refuses it by a knob."""
     catalogue = desk.engine.venue.catalogue
-    found = [(symbol_id, catalogue.listing(symbol_id)) for symbol_id in request.symbolId]
+    found = [(symbol_id, catalogue.listing(symbol_id)) for symbol_id in dict.fromkeys(request.symbolId)]
     unknown = [symbol_id for symbol_id, listing in found if listing is None]
     if unknown and desk.knobs.unknown_symbol_is_error:
         return no_symbol(desk.engine.venue.conduct.knobs, unknown[0])
@@ -139,7 +139,7 @@ def full_symbol(listing: Listing) -> pb.Symbol:
         stepVolume=core.volume_step_cu,
         maxExposure=listing.max_exposure_cu,  # None, and so absent, where there is no cap
         schedule=[pb.Interval(startSecond=each.start_s, endSecond=each.end_s) for each in listing.schedule],
-        commission=core.commission_rate // 10**6,
+        commission=core.commission_rate // _DEPRECATED[listing.commission_type],
         commissionType=cast("pb.CommissionType", listing.commission_type),
         slDistance=listing.sl_distance,
         tpDistance=listing.tp_distance,
@@ -176,6 +176,11 @@ def full_symbol(listing: Listing) -> pb.Symbol:
         chargeSwapAtWeekends=listing.swap_at_weekends,
         measurementUnits=listing.spec.unit,
     )
+
+
+_DEPRECATED: Final = {  # what a rate as it is kept is divided by to be the old field's, which is x 100
+    each: 10**3 if each is CommissionType.PERCENTAGE_OF_VALUE else 10**6 for each in CommissionType
+}
 
 
 def _archived(listings: Iterable[Listing]) -> list[pb.ArchivedSymbol]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.exchange_house import BID, LOT, SPEC, Plan, house_in
 
+from palmbot.exchange.catalogue import catalogue_of
 from palmbot.exchange.conduct import Conduct, VenueKnobs
 from palmbot.exchange.knobs import Knobs
+from palmbot.exchange.listing import CommissionType
+from palmbot.exchange.reference import full_symbol
 from palmbot.protocol.messages import pb
 
 ME: dict[str, Any] = {"ctidTraderAccountId": 1}
@@ -52,6 +56,25 @@ async def test_an_unknown_symbol_is_missing_or_refused_by_a_knob(tmp_path: Path,
             assert answer.errorCode == "SYMBOL_NOT_FOUND"
         else:
             assert [each.symbolId for each in answer.symbol] == [1]
+
+
+async def test_a_symbol_that_is_asked_for_many_times_is_told_once(tmp_path: Path) -> None:
+    async with house_in(tmp_path) as house:
+        client = await house.client(1)
+        answer = await client.ask(pb.SymbolByIdReq(**ME, symbolId=[2, 1, 2] * 300))
+        assert [each.symbolId for each in answer.symbol] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate", "old"),
+    [(CommissionType.PERCENTAGE_OF_VALUE, 10_000, 10), (CommissionType.USD_PER_LOT, 3 * 10**8, 300)],
+    ids=["0.1 %", "3 USD"],
+)
+def test_the_old_field_of_a_commission_is_a_hundred_times_the_rate(kind: CommissionType, rate: int, old: int) -> None:
+    listing = catalogue_of(SPEC).traded
+    spec = replace(listing.spec, core=listing.spec.core._replace(commission_rate=rate))
+    symbol = full_symbol(replace(listing, spec=spec, commission_type=kind))
+    assert (symbol.commission, symbol.preciseTradingCommissionRate) == (old, rate)
 
 
 async def test_an_unknown_symbol_has_one_code_everywhere_which_is_a_knob(tmp_path: Path) -> None:
