@@ -16,8 +16,11 @@ from palmbot.exchange.working import Stage, Working, needs_two, reported, touche
 from palmbot.model import Execution, OrderKind
 
 
-def place(floor: Floor, working: Working) -> None:
-    """Let an accepted order wait for its price or its time, or go on at once where that is there already."""
+def place(floor: Floor, working: Working, asked: str = "") -> None:
+    """Let an accepted order wait for its price or its time, or go on at once where that is there already.
+
+    ``asked`` is the token of the request: it is on the end of an order that does not wait.
+    """
     view = working.view
     if view.time_in_force is TimeInForce.MARKET_ON_OPEN:
         session = floor.pits[view.symbol_id].listing.spec.session
@@ -27,10 +30,10 @@ def place(floor: Floor, working: Working) -> None:
     if view.time_in_force is TimeInForce.GOOD_TILL_DATE and view.expires_ms is not None:
         step_ms = floor.conduct.knobs.expiry_step_ms
         floor.plan(-(-view.expires_ms // step_ms) * step_ms, Work.EXPIRE, view.account_id, view.order_id)
-    _go(floor, working)
+    _go(floor, working, asked)
 
 
-def _go(floor: Floor, working: Working) -> None:
+def _go(floor: Floor, working: Working, asked: str) -> None:
     """Start an order whose price the market has already; end one that will not wait for it."""
     view, pit = working.view, floor.pits[working.view.symbol_id]
     if working.rests_at_limit and pit.last is not None and pit.is_open(floor.now_ms):
@@ -39,7 +42,7 @@ def _go(floor: Floor, working: Working) -> None:
             matching.start(floor, working, level_px)
             return
     if view.kind is OrderKind.LIMIT and not matching.rests(floor, view):
-        matching.end(floor, working, OrderStatus.CANCELLED)
+        matching.end(floor, replace(working, asked=asked), OrderStatus.CANCELLED)
 
 
 def amended(order: NewOrder, amend: AmendOrder, *, clears: bool) -> NewOrder:
@@ -57,6 +60,7 @@ def amended(order: NewOrder, amend: AmendOrder, *, clears: bool) -> NewOrder:
         has_tp = asked.tp_px is not None or asked.tp_distance_px is not None
         brackets = replace(
             asked,
+            **{flag: getattr(before, flag) for flag in amend.left_out},
             sl_distance_px=asked.sl_distance_px if has_sl else before.sl_distance_px,
             tp_distance_px=asked.tp_distance_px if has_tp else before.tp_distance_px,
         )
@@ -113,7 +117,7 @@ def amend(floor: Floor, working: Working, order: NewOrder, asked: str) -> None:
     working = floor.work(replace(working, view=view, is_touched=False))
     matching.tell(floor, Execution.REPLACED, replace(working, asked=asked), _position_of(floor, working))
     if working.opens_ms is None:
-        place(floor, working)
+        place(floor, working, asked)
 
 
 def busy(floor: Floor, working: Working, code: str) -> Refused:

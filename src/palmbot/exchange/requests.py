@@ -64,7 +64,7 @@ def _new_order(floor: Floor, account: Account, order: NewOrder, asked: str) -> R
     elif order.kind in AT_ONCE and order.time_in_force is not TimeInForce.MARKET_ON_OPEN:
         matching.start(floor, working)
     else:
-        pending.place(floor, working)
+        pending.place(floor, working, asked)
     return None
 
 

@@ -170,6 +170,7 @@ class AmendOrder:
     stop_px: int | None = None
     expires_ms: int | None = None
     slippage_points: int | None = None
+    left_out: frozenset[str] = frozenset()  # flags of ``brackets`` that were not said
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ numbers on both sides. What is None here is absent there.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from palmbot.exchange.values import (
     AmendOrder,
@@ -303,6 +304,13 @@ def _whole(message: Message, name: str) -> int | None:
     return cast("int", getattr(message, name)) if message.HasField(name) else None
 
 
+_FLAGS: Final[Mapping[str, Any]] = {  # of brackets, by their names on the wire
+    "guaranteed": "guaranteedStopLoss",
+    "trailing": "trailingStopLoss",
+    "trigger": "stopTriggerMethod",
+}
+
+
 def _brackets(message: pb.NewOrderReq | pb.AmendOrderReq) -> Brackets:
     return Brackets(
         sl_px=_px(message, "stopLoss"),
@@ -347,6 +355,7 @@ def _amend_order(message: pb.AmendOrderReq) -> AmendOrder:
         stop_px=_px(message, "stopPrice"),
         expires_ms=_whole(message, "expirationTimestamp"),
         slippage_points=_whole(message, "slippageInPoints"),
+        left_out=frozenset(flag for flag, name in _FLAGS.items() if not message.HasField(name)),
     )
 
 

@@ -34,6 +34,7 @@ from palmbot.exchange.values import (
     PositionStatus,
     Report,
     TimeInForce,
+    Trigger,
 )
 from palmbot.instruments import PALM_OIL
 from palmbot.model import Execution, OrderKind
@@ -101,6 +102,17 @@ def test_what_an_amend_leaves_out_may_be_kept_instead() -> None:
     (report,) = house.ask(AmendOrder(before.order.order_id, levels(sl=3_970), limit_px=px(3_985)))
     assert report.order.brackets == brackets(15, 60)
     assert report.order.expires_ms == OPEN + HOUR_MS
+
+
+def test_an_amend_by_a_knob_leaves_the_flags_that_it_does_not_say() -> None:
+    house = House(amend_clears=False)
+    asked = brackets(40, 60, trailing=True, trigger=Trigger.OPPOSITE)
+    before = placed(house, limit(1, 3_990, asked=asked))
+    unsaid = AmendOrder(before.order.order_id, limit_px=px(3_985), left_out=frozenset({"trailing", "trigger"}))
+    (report,) = house.ask(unsaid)
+    assert report.order.brackets == asked
+    (report,) = house.ask(AmendOrder(before.order.order_id, limit_px=px(3_984), left_out=frozenset({"trigger"})))
+    assert report.order.brackets == replace(asked, trailing=False)
 
 
 def test_an_amend_that_brings_an_order_into_the_market_fills_it() -> None:

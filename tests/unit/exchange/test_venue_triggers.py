@@ -163,7 +163,7 @@ def test_a_stop_limit_order_fills_within_its_limit_or_rests_there(
 def test_an_immediate_limit_order_that_is_away_from_the_market_rests_or_ends(rests: bool, ends: bool) -> None:
     house = House(ioc_limit_rests=rests)
     told = house.ask(limit(1, 3_990, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL))
-    expected = ["ACCEPTED LIMIT ACCEPTED 0/2500 CREATED 0 m1", "CANCELLED LIMIT CANCELLED 0/2500 CLOSED 0 unasked"]
+    expected = ["ACCEPTED LIMIT ACCEPTED 0/2500 CREATED 0 m1", "CANCELLED LIMIT CANCELLED 0/2500 CLOSED 0 m1"]
     assert said(told) == (expected if ends else expected[:1])
 
 

@@ -259,8 +259,10 @@ def test_the_other_requests_are_read() -> None:
     assert wire.request_of(pb.CancelOrderReq(ctidTraderAccountId=1, orderId=5)) == CancelOrder(5)
     assert wire.request_of(pb.ClosePositionReq(ctidTraderAccountId=1, positionId=7, volume=50)) == ClosePosition(7, 50)
     assert wire.request_of(pb.AmendOrderReq(ctidTraderAccountId=1, orderId=5, limitPrice=1.5)) == AmendOrder(
-        5, limit_px=150_000
+        5, limit_px=150_000, left_out=frozenset({"guaranteed", "trailing", "trigger"})
     )
+    said = pb.AmendOrderReq(ctidTraderAccountId=1, orderId=5, trailingStopLoss=False, stopTriggerMethod=pb.TRADE)
+    assert wire.request_of(said) == AmendOrder(5, left_out=frozenset({"guaranteed"}))
     amend = pb.AmendPositionSLTPReq(ctidTraderAccountId=1, positionId=7, takeProfit=1.2, trailingStopLoss=False)
     assert wire.request_of(amend) == AmendPosition(7, tp_px=120_000, trailing=False)
     assert wire.request_of(pb.AmendPositionSLTPReq(ctidTraderAccountId=1, positionId=7)) == AmendPosition(7)
