@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from palmbot.exchange.changes import Standing
 from palmbot.exchange.held import Held
 from palmbot.exchange.margin import Leg, used_minor
@@ -44,7 +42,7 @@ class Account:
         return Standing(self.terms, self.balance_minor, self.balance_version, self.margin_calls)
 
     @property
-    def open(self) -> Iterable[Held]:
+    def open(self) -> list[Held]:
         """Open positions by id."""
         return [held for held in self.positions.values() if held.volume_cu]
 

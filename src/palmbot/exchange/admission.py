@@ -19,10 +19,10 @@ from palmbot.exchange.held import Held
 from palmbot.exchange.level_rules import refuses_brackets
 from palmbot.exchange.listing import TradingMode
 from palmbot.exchange.pit import Pit
-from palmbot.exchange.prices import LATEST_MS
 from palmbot.exchange.values import AccessRights, NewOrder, Refused, TimeInForce, Via
 from palmbot.exchange.working import AT_ONCE, time_in_force_of
 from palmbot.model import OrderKind
+from palmbot.protocol.codec import LATEST_MS
 
 LABEL_MAX, COMMENT_MAX, CLIENT_ID_MAX = 100, 512, 50
 _NO_ORDERS = frozenset({AccessRights.NO_TRADING, AccessRights.NO_LOGIN})
@@ -188,7 +188,7 @@ def _volume(case: Case) -> Refused | None:
         if abs(held + order.side * order.volume_cu) > listing.max_exposure_cu:
             return Refused("MAX_EXPOSURE_REACHED", f"More than {listing.max_exposure_cu} may not be open")
     most = case.floor.conduct.knobs.positions_max
-    if most is not None and case.target is None and case.is_new and len(list(account.open)) >= most:
+    if most is not None and case.target is None and case.is_new and len(account.open) >= most:
         return Refused("TOO_MANY_POSITIONS", f"More than {most} positions may not be open")
     return None
 
@@ -225,7 +225,7 @@ def _prices(case: Case) -> Refused | None:
             return invalid(f"Relative {leg} has invalid precision: {distance_px}")
     tick = case.pit.last
     if order.stop_px is not None and tick is not None and not case.is_reached:
-        quote_px = tick.ask_px if order.side > 0 else tick.bid_px
+        quote_px = tick.quote_px(order.side)
         if (order.stop_px - quote_px) * order.side <= 0:
             return Refused("TRADING_BAD_PRICES", f"Stop price {order.stop_px} is on the wrong side of {quote_px}")
     return None

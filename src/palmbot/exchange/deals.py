@@ -122,7 +122,7 @@ def missed(floor: Floor, order: OrderView, asked_cu: int, sent_ms: int) -> DealV
     """Note that a liquidity provider gave nothing; such an attempt appears in lists."""
     pit = floor.pits[order.symbol_id]
     tick = floor.last(order.symbol_id)
-    price_px = tick.ask_px if order.side > 0 else tick.bid_px
+    price_px = tick.quote_px(order.side)
     part = Slice(order, asked_cu, 0, Strike(price_px, floor.rates(pit), 0, 0), sent_ms)
     deal = replace(_deal(floor, pit, part, 0), status=DealStatus.MISSED)
     floor.changes.deals.append(Dealt(deal))

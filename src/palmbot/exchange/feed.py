@@ -30,6 +30,10 @@ class FeedTick(NamedTuple):
     bar_open_px: int  # what costs in ppm refer to
     rate_e8: int
 
+    def quote_px(self, side: int) -> int:
+        """Return what an order of ``side`` meets; a position is worth what an order of the other side does."""
+        return self.ask_px if side > 0 else self.bid_px
+
 
 class Feed(Protocol):
     """A market that is asked for its next tick."""

@@ -135,7 +135,7 @@ class Held:
 
     def mark_px(self, tick: FeedTick) -> int:
         """Return the price at which it could be closed."""
-        return tick.bid_px if self.side > 0 else tick.ask_px
+        return tick.quote_px(-self.side)
 
     # -- how it is seen
 
@@ -223,12 +223,22 @@ def shell_of(order: OrderView, status: PositionStatus = PositionStatus.CREATED) 
 # -- where it meets a tick
 
 
+def needs_two(trigger: Trigger) -> bool:
+    """Return whether a trigger method needs a second consecutive tick."""
+    return trigger in _DOUBLE
+
+
+def sees_opposite(trigger: Trigger) -> bool:
+    """Return whether a trigger method looks at the side of the quote at which it would not fill."""
+    return trigger in _OPPOSITE
+
+
 def touches_stop(held: Held, tick: FeedTick) -> bool:
     """Return whether the quote that its trigger method looks at has reached the stop loss."""
     levels = held.levels
     if levels.sl_px is None:
         return False
-    sees_bid = (held.side > 0) != (levels.trigger in _OPPOSITE)
+    sees_bid = (held.side > 0) != sees_opposite(levels.trigger)
     quote_px = tick.bid_px if sees_bid else tick.ask_px
     return (quote_px - levels.sl_px) * held.side <= 0
 
@@ -250,7 +260,7 @@ def protective_price(held: Held, tick: FeedTick, slippage_px: int) -> tuple[int,
         if reason == _TP:
             return price, 0
         return (held.guard.sl_px if levels.guaranteed else price), slippage_px
-    if touches_stop(held, tick) and (held.is_touched or levels.trigger not in _DOUBLE):
+    if touches_stop(held, tick) and (held.is_touched or not needs_two(levels.trigger)):
         if levels.guaranteed:
             return held.guard.sl_px, 0
         return _after_touch(held, tick, spread_px) - side * slippage_px, slippage_px

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from palmbot.exchange.account import Account
-from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.floor import Floor
 from palmbot.exchange.held import Held, Levels
 from palmbot.exchange.listing import Listing
@@ -32,7 +31,7 @@ def refuses_brackets(floor: Floor, account: Account, pit: Pit, order: NewOrder) 
         return refused
     if order.kind in AT_ONCE:
         price_px = market_strike(floor, pit, order.side).price_px if pit.last is not None else None
-        mark_px = None if pit.last is None else _mark_px(order.side, pit.last)
+        mark_px = None if pit.last is None else pit.last.quote_px(-order.side)
     else:
         price_px = mark_px = order.limit_px if order.kind is OrderKind.LIMIT else order.stop_px
     if price_px is None or mark_px is None:
@@ -117,7 +116,3 @@ def _are_apart(levels: Levels, side: int, price_px: int) -> bool:
     sl_px, tp_px = levels.sl_px, levels.tp_px
     is_stop = sl_px is None or (sl_px > 0 and (price_px - sl_px) * side > 0)
     return is_stop and (tp_px is None or (tp_px > 0 and (tp_px - price_px) * side > 0))
-
-
-def _mark_px(side: int, tick: FeedTick) -> int:
-    return tick.bid_px if side > 0 else tick.ask_px

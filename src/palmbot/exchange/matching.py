@@ -241,7 +241,7 @@ def _strike(floor: Floor, pit: Pit, working: Working) -> Strike | None:
     if working.rests_at_limit and level_px is not None:
         limit_px = working.limit_px(step_px)
         tick = floor.last(view.symbol_id)
-        quote_px = tick.ask_px if view.side > 0 else tick.bid_px
+        quote_px = tick.quote_px(view.side)
         if limit_px is None or (quote_px - limit_px) * view.side > 0:
             return None  # it left the limit again before the order was executed
         return strike._replace(price_px=level_px, slippage_px=0)

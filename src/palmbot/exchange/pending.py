@@ -9,10 +9,10 @@ from palmbot.exchange import matching
 from palmbot.exchange.agenda import Work
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.floor import Floor
-from palmbot.exchange.held import shell_of
+from palmbot.exchange.held import needs_two, shell_of
 from palmbot.exchange.pit import Pit
 from palmbot.exchange.values import AmendOrder, NewOrder, OrderStatus, PositionView, Refused, TimeInForce
-from palmbot.exchange.working import Stage, Working, needs_two, reported, touches, trigger_px
+from palmbot.exchange.working import Stage, Working, reported, touches, trigger_px
 from palmbot.model import Execution, OrderKind
 
 

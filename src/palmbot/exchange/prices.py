@@ -26,12 +26,12 @@ from palmbot.exchange.periods import SPANS, Period, bar_of, bars_of
 from palmbot.exchange.values import Refused, Via
 from palmbot.instruments import InstrumentSpec
 from palmbot.model import HistoryBar
+from palmbot.protocol.codec import LATEST_MS
 from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 CANDLES_KEPT: Final = 120 * 24 * 60
 TICKS_KEPT: Final = 100_000
 TICKS_WINDOW_MAX_MS: Final = 7 * DAY_MS
-LATEST_MS: Final = 2_147_483_646_000  # the protocol takes no later time
 BEFORE_TICKS: Final = 4  # said of a bar whose ticks nobody saw: its open, high, low and close
 _FIELDS: Final = 6
 _TICK_FIELDS: Final = 3

@@ -13,10 +13,9 @@ from palmbot.exchange.cash import charge_guarantee
 from palmbot.exchange.deals import Slice, Strike, reduced
 from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.floor import Floor
-from palmbot.exchange.held import BARE, Held, Levels, protective_price, touches_stop
+from palmbot.exchange.held import BARE, Held, Levels, needs_two, protective_price, touches_stop
 from palmbot.exchange.pit import Pit
 from palmbot.exchange.values import Brackets, OrderStatus, Report, TrailMoved
-from palmbot.exchange.working import needs_two
 from palmbot.model import Execution
 
 

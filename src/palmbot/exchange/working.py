@@ -6,13 +6,11 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from palmbot.exchange.feed import FeedTick
-from palmbot.exchange.held import mean_px
-from palmbot.exchange.values import Brackets, NewOrder, OrderStatus, OrderView, TimeInForce, Trigger
+from palmbot.exchange.held import mean_px, needs_two, sees_opposite
+from palmbot.exchange.values import Brackets, NewOrder, OrderStatus, OrderView, TimeInForce
 from palmbot.model import OrderKind
 
 _LIMITS = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT})
-_OPPOSITE = frozenset({Trigger.OPPOSITE, Trigger.DOUBLE_OPPOSITE})
-_DOUBLE = frozenset({Trigger.DOUBLE_TRADE, Trigger.DOUBLE_OPPOSITE})
 _WAITING = frozenset({TimeInForce.GOOD_TILL_CANCEL, TimeInForce.GOOD_TILL_DATE})
 AT_ONCE = frozenset({OrderKind.MARKET, OrderKind.MARKET_RANGE})
 
@@ -101,7 +99,7 @@ def trigger_px(working: Working, tick: FeedTick, step_px: int) -> int | None:
     A tick passes through every price, so that is the order's own; a jump passes through none, so it is the quote's.
     """
     view = working.view
-    quote_px = tick.ask_px if view.side > 0 else tick.bid_px
+    quote_px = tick.quote_px(view.side)
     if working.rests_at_limit:
         limit_px = working.limit_px(step_px)
         if limit_px is None or (quote_px - limit_px) * view.side > 0:
@@ -110,10 +108,10 @@ def trigger_px(working: Working, tick: FeedTick, step_px: int) -> int | None:
     if view.stop_px is None or not touches(working, tick):
         return None
     trigger = view.brackets.trigger
-    if tick.is_jump or trigger in _DOUBLE:
+    if tick.is_jump or needs_two(trigger):
         return quote_px
     spread_px = tick.ask_px - tick.bid_px
-    return view.stop_px + view.side * spread_px if trigger in _OPPOSITE else view.stop_px
+    return view.stop_px + view.side * spread_px if sees_opposite(trigger) else view.stop_px
 
 
 def touches(working: Working, tick: FeedTick) -> bool:
@@ -121,14 +119,9 @@ def touches(working: Working, tick: FeedTick) -> bool:
     view = working.view
     if view.stop_px is None or working.rests_at_limit:
         return False
-    sees_ask = (view.side > 0) != (view.brackets.trigger in _OPPOSITE)
+    sees_ask = (view.side > 0) != sees_opposite(view.brackets.trigger)
     quote_px = tick.ask_px if sees_ask else tick.bid_px
     return (quote_px - view.stop_px) * view.side >= 0
-
-
-def needs_two(trigger: Trigger) -> bool:
-    """Return whether a trigger method needs a second consecutive tick."""
-    return trigger in _DOUBLE
 
 
 def time_in_force_of(order: NewOrder) -> TimeInForce:

@@ -6,8 +6,8 @@ import pytest
 from tests.unit.exchange.desk import OPEN
 from tests.unit.exchange.house import FILL, LOT, House, good_till, limit, said
 
-from palmbot.exchange.prices import LATEST_MS
 from palmbot.exchange.values import Via
+from palmbot.protocol.codec import LATEST_MS
 
 
 def test_what_is_left_of_an_order_whose_time_was_over_while_it_was_executed_expires() -> None:

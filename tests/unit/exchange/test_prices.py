@@ -20,6 +20,7 @@ from palmbot.exchange.prices import BarsPage, Candle, Prices, Query, SymbolPrice
 from palmbot.exchange.values import Refused, Via
 from palmbot.instruments import PALM_OIL
 from palmbot.model import HistoryBar
+from palmbot.protocol.codec import LATEST_MS
 from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS, PX, RATE_ONE_E8
 
 FROM_M1 = st.sampled_from(Period)
@@ -151,7 +152,7 @@ def test_a_window_as_wide_as_its_period_allows_is_served_and_a_wider_one_refused
 
 
 @pytest.mark.parametrize(
-    "window", [(-1, OPEN), (OPEN + 1, OPEN), (OPEN, module.LATEST_MS + 1)], ids=["before time", "backwards", "too late"]
+    "window", [(-1, OPEN), (OPEN + 1, OPEN), (OPEN, LATEST_MS + 1)], ids=["before time", "backwards", "too late"]
 )
 def test_an_impossible_window_is_refused(window: tuple[int, int]) -> None:
     made = quoted((OPEN, 4_000))
