@@ -13,20 +13,18 @@ from typing import Final, NamedTuple
 from palmbot.calendar import is_open
 from palmbot.exchange import matching
 from palmbot.exchange.account import Account
-from palmbot.exchange.conduct import VenueKnobs
 from palmbot.exchange.floor import Floor
 from palmbot.exchange.held import Held
 from palmbot.exchange.level_rules import refuses_brackets
 from palmbot.exchange.listing import TradingMode
 from palmbot.exchange.pit import Pit
-from palmbot.exchange.values import AccessRights, NewOrder, Refused, TimeInForce, Via
+from palmbot.exchange.refusals import barred, disabled, invalid, no_position
+from palmbot.exchange.values import AccessRights, NewOrder, Refused, TimeInForce
 from palmbot.exchange.working import AT_ONCE, time_in_force_of
 from palmbot.model import OrderKind
 from palmbot.protocol.codec import LATEST_MS
 
 LABEL_MAX, COMMENT_MAX, CLIENT_ID_MAX = 100, 512, 50
-_NO_ORDERS = frozenset({AccessRights.NO_TRADING, AccessRights.NO_LOGIN})
-_DISABLED = frozenset({TradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION, TradingMode.DISABLED_WITH_PENDINGS_EXECUTION})
 # the prices that a kind of order is made of
 _PRICES: Final = {
     OrderKind.MARKET: (),
@@ -63,26 +61,6 @@ class Case(NamedTuple):
         return is_pending or self.order.time_in_force is TimeInForce.MARKET_ON_OPEN
 
 
-def invalid(text: str) -> Refused:
-    """Refuse a malformed request."""
-    return Refused("INVALID_REQUEST", text, Via.ERROR_RES)
-
-
-def no_symbol(knobs: VenueKnobs, symbol_id: int) -> Refused:
-    """Refuse a symbol that is not listed."""
-    return Refused(knobs.unknown_symbol_code, f"Symbol not found with id {symbol_id}")
-
-
-def no_position(position_id: int) -> Refused:
-    """Refuse a position that is not there."""
-    return Refused("POSITION_NOT_FOUND", f"Position not found with id {position_id}", position_id=position_id)
-
-
-def no_order(order_id: int) -> Refused:
-    """Refuse an order that is not there."""
-    return Refused("ORDER_NOT_FOUND", f"Order not found with id {order_id}", order_id=order_id)
-
-
 def refuses(case: Case) -> Refused | None:
     """Return why an order is not accepted; None where it is."""
     for check in _CHECKS:
@@ -115,12 +93,9 @@ def _shape(case: Case) -> Refused | None:
 
 def _access(case: Case) -> Refused | None:
     """Refuse what the account may not do."""
-    rights = case.account.terms.rights
-    if rights in _NO_ORDERS:
-        return Refused("TRADING_NOT_ALLOWED", "The account may not trade")
-    if rights is AccessRights.CLOSE_ONLY and case.opens:
+    if case.opens and case.account.terms.rights is AccessRights.CLOSE_ONLY:
         return Refused("TRADING_NOT_ALLOWED", "The account may only close positions")
-    return None
+    return barred(case.account)
 
 
 def _position(case: Case) -> Refused | None:
@@ -148,10 +123,9 @@ def locked(floor: Floor, held: Held) -> Refused:
 
 def _mode(case: Case) -> Refused | None:
     listing = case.pit.listing
-    if listing.trading_mode in _DISABLED or not listing.is_enabled:
-        return Refused("TRADING_DISABLED", f"Trading of {listing.name} is disabled")
-    if not case.opens:
-        return None
+    refused = disabled(listing)
+    if refused is not None or not case.opens:
+        return refused
     if listing.trading_mode is TradingMode.CLOSE_ONLY_MODE:
         return Refused("TRADING_DISABLED", f"Positions in {listing.name} can only be closed")
     if case.order.side < 0 and not listing.has_short_selling:

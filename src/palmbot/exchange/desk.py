@@ -74,11 +74,6 @@ class Route:
 Routes: TypeAlias = Mapping[int, Route]
 
 
-def invalid(text: str) -> Refused:
-    """Return the refusal of a request that means nothing."""
-    return Refused("INVALID_REQUEST", text, Via.ERROR_RES)
-
-
 def no_entity(text: str) -> Refused:
     """Return the refusal of a request about something that does not exist."""
     return Refused("ENTITY_NOT_FOUND", text, Via.ERROR_RES)

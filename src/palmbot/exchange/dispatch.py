@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 from palmbot.exchange import access, lists, market_data, reference, trading
 from palmbot.exchange.access import NO_APPLICATION, refused
 from palmbot.exchange.client import Client
-from palmbot.exchange.desk import Desk, Needs, Reply, Route, Routes, Then, invalid
+from palmbot.exchange.desk import Desk, Needs, Reply, Route, Routes, Then
 from palmbot.exchange.faults import Fault
 from palmbot.exchange.grants import Scope
+from palmbot.exchange.refusals import invalid
 from palmbot.exchange.values import Refused, Via
 from palmbot.exchange.wire import refusal_message
 from palmbot.protocol.limits import Limiter

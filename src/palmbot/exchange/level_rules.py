@@ -9,7 +9,8 @@ from palmbot.exchange.listing import Listing
 from palmbot.exchange.matching import market_strike
 from palmbot.exchange.pit import Pit
 from palmbot.exchange.protection import levels_of
-from palmbot.exchange.values import Brackets, NewOrder, Refused, Via
+from palmbot.exchange.refusals import invalid
+from palmbot.exchange.values import Brackets, NewOrder, Refused
 from palmbot.exchange.working import AT_ONCE
 from palmbot.model import OrderKind
 
@@ -17,10 +18,6 @@ from palmbot.model import OrderKind
 def bad_stops(text: str) -> Refused:
     """Refuse levels."""
     return Refused("TRADING_BAD_STOPS", text)
-
-
-def _invalid(text: str) -> Refused:
-    return Refused("INVALID_REQUEST", text, Via.ERROR_RES)
 
 
 def refuses_brackets(floor: Floor, account: Account, pit: Pit, order: NewOrder) -> Refused | None:
@@ -47,17 +44,17 @@ def _refuses_form(floor: Floor, order: NewOrder) -> Refused | None:
     is_absolute = asked.sl_px is not None or asked.tp_px is not None
     takes_levels = order.kind is OrderKind.MARKET_RANGE and floor.conduct.knobs.range_takes_levels
     if is_absolute and order.kind in AT_ONCE and not takes_levels:
-        return _invalid("Absolute stop loss and take profit are allowed only for LIMIT, STOP and STOP_LIMIT orders")
+        return invalid("Absolute stop loss and take profit are allowed only for LIMIT, STOP and STOP_LIMIT orders")
     has_both = (asked.sl_px is not None and asked.sl_distance_px is not None) or (
         asked.tp_px is not None and asked.tp_distance_px is not None
     )
     if has_both:
-        return _invalid("A level is either absolute or relative")
+        return invalid("A level is either absolute or relative")
     has_stop = asked.sl_px is not None or asked.sl_distance_px is not None
     if asked.trailing and not has_stop:
-        return _invalid("A trailing stop needs a stop loss")
+        return invalid("A trailing stop needs a stop loss")
     if asked.guaranteed and not has_stop:
-        return _invalid("A guaranteed stop needs a stop loss")
+        return invalid("A guaranteed stop needs a stop loss")
     return None
 
 

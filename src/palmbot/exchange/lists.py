@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from palmbot.exchange.client import Client
-from palmbot.exchange.desk import Desk, Reply, Route, Routes, invalid, no_entity
+from palmbot.exchange.desk import Desk, Reply, Route, Routes, no_entity
 from palmbot.exchange.history import Window
 from palmbot.exchange.offsets import Offset
+from palmbot.exchange.refusals import invalid
 from palmbot.exchange.values import Refused, Via
 from palmbot.exchange.wire import cash_message, deal_message, order_message, position_message, price_of
 from palmbot.protocol.codec import LATEST_MS

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from palmbot.exchange.admission import no_symbol
 from palmbot.exchange.client import Client, Subscription
-from palmbot.exchange.desk import Desk, Reply, Route, Routes, Then, invalid
+from palmbot.exchange.desk import Desk, Reply, Route, Routes, Then
 from palmbot.exchange.fan import bar_message
 from palmbot.exchange.periods import Period
 from palmbot.exchange.prices import Query, SymbolPrices
+from palmbot.exchange.refusals import invalid, no_symbol
 from palmbot.exchange.values import Refused, Via
 from palmbot.protocol.messages import pb
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from palmbot.exchange.account import Account
-from palmbot.exchange.admission import no_symbol
 from palmbot.exchange.client import Client
-from palmbot.exchange.desk import Desk, Reply, Route, Routes, invalid, no_entity
+from palmbot.exchange.desk import Desk, Reply, Route, Routes, no_entity
 from palmbot.exchange.listing import CommissionType, Listing
+from palmbot.exchange.refusals import invalid, no_symbol
 from palmbot.exchange.values import Refused, Via
 from palmbot.exchange.wire import call_message
 from palmbot.protocol.messages import pb

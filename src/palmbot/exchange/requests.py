@@ -11,11 +11,7 @@ from palmbot.exchange.account import Account
 from palmbot.exchange.admission import (
     Case,
     bad_volume,
-    invalid,
     locked,
-    no_order,
-    no_position,
-    no_symbol,
     refuses,
     refuses_hours,
     refuses_part,
@@ -23,10 +19,9 @@ from palmbot.exchange.admission import (
 from palmbot.exchange.floor import Floor
 from palmbot.exchange.held import Held, Levels
 from palmbot.exchange.level_rules import refuses_levels
-from palmbot.exchange.listing import TradingMode
 from palmbot.exchange.matching import Ask
+from palmbot.exchange.refusals import barred, disabled, invalid, no_order, no_position, no_symbol
 from palmbot.exchange.values import (
-    AccessRights,
     AmendOrder,
     AmendPosition,
     CancelOrder,
@@ -39,9 +34,6 @@ from palmbot.exchange.values import (
 )
 from palmbot.exchange.working import AT_ONCE, Stage, Working
 from palmbot.model import OrderKind
-
-_NO_TRADING = frozenset({AccessRights.NO_TRADING, AccessRights.NO_LOGIN})
-_DISABLED = frozenset({TradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION, TradingMode.DISABLED_WITH_PENDINGS_EXECUTION})
 
 
 def handle(floor: Floor, account: Account, request: Request, asked: str) -> Refused | None:
@@ -108,8 +100,9 @@ def _cancel_order(floor: Floor, account: Account, cancel: CancelOrder, asked: st
     working = _working_of(account, cancel.order_id, "UNABLE_TO_CANCEL_ORDER")
     if isinstance(working, Refused):
         return working
-    if account.terms.rights in _NO_TRADING:
-        return Refused("TRADING_NOT_ALLOWED", "The account may not trade", order_id=cancel.order_id)
+    refused = barred(account)
+    if refused is not None:
+        return replace(refused, order_id=cancel.order_id)
     return pending.cancel(floor, working, asked)
 
 
@@ -127,13 +120,8 @@ def _held_of(floor: Floor, account: Account, position_id: int) -> Held | Refused
         return no_position(position_id)
     if held.closing_id:
         return locked(floor, held)
-    if account.terms.rights in _NO_TRADING:
-        return Refused("TRADING_NOT_ALLOWED", "The account may not trade", position_id=position_id)
     pit = floor.pits[held.symbol_id]
-    if pit.listing.trading_mode in _DISABLED or not pit.listing.is_enabled:
-        text = f"Trading of {pit.listing.name} is disabled"
-        return Refused("TRADING_DISABLED", text, position_id=position_id)
-    refused = refuses_hours(floor, pit)
+    refused = barred(account) or disabled(pit.listing) or refuses_hours(floor, pit)
     return held if refused is None else replace(refused, position_id=position_id)
 
 

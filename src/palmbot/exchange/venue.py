@@ -15,7 +15,6 @@ from typing import NamedTuple
 from palmbot.core.fills import NEVER_MS
 from palmbot.exchange import cash, margining, matching, overnight, pending, protection, requests, stop_outs
 from palmbot.exchange.account import Account
-from palmbot.exchange.admission import no_symbol
 from palmbot.exchange.agenda import Task, Work
 from palmbot.exchange.changes import Changes, Kept, Mark
 from palmbot.exchange.conduct import Conduct
@@ -25,6 +24,7 @@ from palmbot.exchange.listing import Catalogue, TradingMode
 from palmbot.exchange.margin import position_minor
 from palmbot.exchange.pit import Pit
 from palmbot.exchange.prices import Prices
+from palmbot.exchange.refusals import no_symbol
 from palmbot.exchange.terms import Terms
 from palmbot.exchange.values import (
     CashKind,
