@@ -135,7 +135,7 @@ def test_a_stop_hit_is_one_event_of_the_server_with_both_levels_still_on_the_ord
     order = protection(executed_cu=2_500, updated_ms=LATER)
     booked = account.hit(held, Strike(LATER, fill.price_px, RATE_ONE_E8, 3 * PX, PX // 2))
     assert booked.events == (OrderEvent(Execution.FILLED, LATER, order, NO_POSITION, fill, server_made=True),)
-    assert account.snapshot() == AccountSnapshot(1, BALANCE - 131_250, 2, 20, hedged=True)
+    assert account.snapshot() == AccountSnapshot(1, BALANCE - 131_250, 2, 20, hedged=True, balance_version=1)
 
 
 def test_a_close_by_request_shows_the_level_until_the_protective_order_is_cancelled() -> None:
