@@ -4,112 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
-import pytest
 from tests.unit.exchange.desk import (
     BALANCE,
     FLAT_BARS,
-    NO_ROLLS,
     OPEN,
     bars,
     facts,
-    opening,
     spec,
     turns,
 )
+from tests.unit.exchange.engine_rig import TRADED, Ear, Rig, rig
 from tests.unit.exchange.house import FILL, LOT, PROTECT, brackets, limit, market, px, said
 
 from palmbot.calendar import Session
-from palmbot.errors import HaltError, RefusedError
 from palmbot.exchange.account import Account
 from palmbot.exchange.books import Books
 from palmbot.exchange.catalogue import TRADED_ID
 from palmbot.exchange.conduct import Conduct, Delays
-from palmbot.exchange.engine import Engine, Listener
-from palmbot.exchange.feed import FeedTick, FileFeed
-from palmbot.exchange.opening import opened, plain_account
+from palmbot.exchange.engine import Listener
+from palmbot.exchange.feed import FeedTick
 from palmbot.exchange.pacer import FreeRunning, LockStep, Pace
-from palmbot.exchange.values import CancelOrder, CashKind, ClosePosition, OrderStatus, Refused, Report, Told
-from palmbot.instruments import InstrumentSpec
+from palmbot.exchange.values import CancelOrder, CashKind, ClosePosition, Refused, Report
 from palmbot.model import Execution
 from palmbot.units import HOUR_MS, SECOND_MS
-
-TRADED = spec(always_open=True)
-
-
-class Ear:
-    """A listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[Any, ...]] = []
-
-    def told(self, account_id: int, told: Told) -> None:
-        self.heard.append(("told", account_id, told))
-
-    def spot(self, symbol_id: int, tick: FeedTick) -> None:
-        self.heard.append(("spot", symbol_id, tick))
-
-    def ended(self) -> None:
-        self.heard.append(("ended",))
-
-    @property
-    def events(self) -> list[Told]:
-        return [each[2] for each in self.heard if each[0] == "told"]
-
-
-class Rig:
-    """An engine over a file, its books and one listener."""
-
-    def __init__(self, books: Books, of: InstrumentSpec, accounts: int, conduct: Conduct, pacer: Any) -> None:
-        base = opening(of)
-        plain = tuple(plain_account(number, base.catalogue, BALANCE) for number in range(1, accounts + 1))
-        self.opening = replace(base, accounts=plain, conduct=conduct)
-        self.books, self.pacer, self.of = books, pacer, of
-        self.engine = self.made()
-        self.ear = Ear()
-        self.engine.add_listener(self.ear)
-
-    def listen(self, series: Any) -> None:
-        """Begin anew with other bars."""
-        self.engine = self.made(series)
-        self.engine.add_listener(self.ear)
-        self.engine.start()
-
-    def made(self, series: Any = FLAT_BARS) -> Engine:
-        feed = FileFeed(self.of.core, series, NO_ROLLS, self.books.feed_state())
-        return opened(self.opening, feed, self.books, self.pacer)
-
-
-@asynccontextmanager
-async def rig(
-    of: InstrumentSpec = TRADED,
-    accounts: int = 1,
-    conduct: Conduct | None = None,
-    pacer: Any = None,
-    pace: Pace | None = None,
-) -> AsyncIterator[Rig]:
-    """A running engine that has told its first tick."""
-    with closing(Books(":memory:")) as books:
-        made = Rig(books, of, accounts, conduct or Conduct(Delays(0, 0)), pacer or LockStep())
-        made.engine.start()
-        running = asyncio.create_task(made.engine.run(pace))
-        await turns()
-        try:
-            yield made
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-
-def falls(at: Rig) -> None:
-    """Let the market fall through a stop that is 50 away."""
-    last = at.engine.venue.last(TRADED_ID)
-    assert last is not None
-    at.engine._settle(last._replace(bid_px=px(3_940)))
 
 
 async def test_a_listener_hears_events_before_the_quote_that_made_them_and_the_end_last() -> None:
@@ -146,84 +66,6 @@ async def test_a_refusal_is_returned_and_told_to_nobody() -> None:
         refused = at.engine.request(1, CancelOrder(9), "m")
         assert isinstance(refused, Refused)
         assert at.ear.events == []
-
-
-async def test_a_request_is_committed_before_it_is_told() -> None:
-    async with rig() as at:
-        seen = []
-
-        class Reader(Ear):
-            def told(self, account_id: int, told: Told) -> None:
-                assert isinstance(told, Report)
-                assert told.order is not None
-                stored = at.books.history.order(account_id, told.order.order_id)
-                assert stored is not None
-                seen.append(stored.status)
-
-        at.engine.add_listener(Reader())
-        at.engine.request(1, market(asked=brackets(50)), "m")
-        assert seen == [OrderStatus.FILLED, OrderStatus.FILLED, OrderStatus.ACCEPTED]  # the state after all of it
-
-
-async def test_what_could_not_be_committed_is_told_later_and_once() -> None:
-    async with rig() as at:
-        at.books._database.execute("PRAGMA query_only = ON")
-        with pytest.raises(HaltError, match="BOOKS_UNWRITABLE"):
-            at.engine.request(1, market(), "m1")
-        with pytest.raises(HaltError, match="BOOKS_UNWRITABLE"):
-            at.engine.request(1, market(), "m2")
-        assert at.ear.events == []
-        at.books._database.execute("PRAGMA query_only = OFF")
-        at.engine.cash(1, CashKind.DEPOSIT, 5)
-        assert [each.execution for each in at.ear.events if isinstance(each, Report)] == [2, 3, 2, 3, 10]
-        kept = at.books.kept(at.opening.catalogue, ())
-        assert kept == at.engine.venue.kept()
-
-
-@pytest.mark.parametrize(
-    ("bug", "happen"),
-    [
-        ("matching.start", lambda at: at.engine.request(1, market(), "m2")),
-        (
-            "account.Account.remargin",
-            falls,
-        ),
-        ("matching.execute_due", lambda at: at.engine._pass(at.engine.venue.now_ms + 2 * FILL)),
-    ],
-    ids=["a request", "a tick", "time"],
-)
-async def test_what_a_bug_did_halfway_is_never_written_and_nothing_happens_after_it(
-    bug: str, happen: Callable[[Rig], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with rig(conduct=Conduct(Delays(FILL, PROTECT))) as at:
-        at.engine.request(1, market(asked=brackets(50)), "m0")
-        at.engine._pass(at.engine.venue.now_ms + FILL + PROTECT)
-        at.engine.request(1, market(), "m1")
-        before, told = at.books.kept(at.opening.catalogue, ()), len(at.ear.events)
-
-        def fail(*_: object) -> None:
-            raise ZeroDivisionError
-
-        monkeypatch.setattr(f"palmbot.exchange.{bug}", fail)
-        with pytest.raises(HaltError, match="EXCHANGE_BROKEN: error=ZeroDivisionError"):
-            happen(at)
-        monkeypatch.undo()
-        assert not at.engine.venue.changes.is_empty
-        with pytest.raises(HaltError, match="EXCHANGE_BROKEN"):
-            at.engine.cash(1, CashKind.DEPOSIT, 5)
-        assert at.books.kept(at.opening.catalogue, ()) == before
-        assert len(at.ear.events) == told
-
-
-async def test_books_that_another_program_holds_are_a_halt_in_their_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with rig() as at:
-
-        def refuse(*_: object) -> None:
-            raise RefusedError("BOOKS_IN_USE", "Stop the other palmbot.", books="here")
-
-        monkeypatch.setattr(at.books, "save", refuse)
-        with pytest.raises(HaltError, match=r"BOOKS_IN_USE: books=here"):
-            at.engine.cash(1, CashKind.DEPOSIT, 5)
 
 
 async def test_terms_cash_and_thresholds_go_the_same_way() -> None:
