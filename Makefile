@@ -90,7 +90,7 @@ setup: $(VENV)/.palmbot
 run: $(VENV)/.palmbot $(VENV)/.chart
 	@exec $(BIN)/palmbot run $(ARGS)
 
-bench: $(VENV)/.dev $(VENV)/.palmbot
+bench: $(VENV)/.dev $(VENV)/.palmbot $(VENV)/.sdk
 	@exec $(BIN)/python -m bench $(ARGS)
 
 fuzz: $(VENV)/.dev $(VENV)/.palmbot

@@ -4,8 +4,9 @@
 (``synchronous=FULL``) and books on disk. ``ports`` is the same runner on the same exchange over the ports in memory, as
 the parity tests wire it, journal and books on disk too. Both run in lock-step in one process, and must end with the
 same trades and balance. ``wall_s`` is what a person waits, and what of it was spent until the journal's and the books'
-commits returned; ``cpu_s`` is what the process used, which a busy machine disturbs less. ``wire_cpu_share`` is how much
-of the processor time over the wire is not there over the ports. Aim: ``tls`` under 60 s.
+commits returned; ``cpu_s`` is what the process used, which a busy machine disturbs less. They run twice in turn, and of
+each the one counts that used less. ``wire_cpu_share`` is how much of the processor time of ``tls`` is not in ``ports``;
+some two percent of that are no wire, but the summary that a run makes at its end. Aim: ``tls`` under 60 s.
 
 ``shares`` is where the processor time of ``tls`` goes, in percent: the process is stopped some 250 times a second of
 it, and each stop counts for the innermost part of the house on the stack, with whatever that calls outside. It costs
@@ -58,6 +59,7 @@ from palmbot.settings import BUILT_IN_PROFILES, DataSettings, RunSettings, Setti
 from palmbot.units import HOUR_MS
 
 BARS, WARM_UP_BARS = 7_064, 300
+ROUNDS = 2
 BALANCE_MINOR = 10_000_000
 STOPPED_EVERY_S = 0.001  # of processor time; the system stops it less often
 PARTS = {  # what a file's path contains, the first that fits
@@ -114,15 +116,11 @@ def measure() -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         warm_up, settings = (_settings(Path(folder) / str(bars), bars) for bars in (WARM_UP_BARS, BARS))
         _over_tls(warm_up, in_memory=False)
-        with _commits_timed() as committing_s:
-            tls = _over_tls(settings, in_memory=False)
-        tls.committing_s = committing_s
-        with _commits_timed() as committing_s:
-            ports = _over_ports(settings, Path(folder))
-        ports.committing_s = committing_s
+        rounds = [(_over_tls(settings, in_memory=False), _over_ports(settings)) for _ in range(ROUNDS)]
         shares: Counter[str] = Counter()
         with _sampled(lambda frame: shares.update([_part(frame)])):
             _over_tls(settings, in_memory=True)
+    tls, ports = (min(costs, key=lambda cost: cost.cpu_s) for costs in zip(*rounds, strict=True))
     if tls.outcome != ports.outcome:
         raise RuntimeError(f"the wire changed what was traded: {tls.outcome}, over the ports {ports.outcome}")
     return {
@@ -138,17 +136,19 @@ def measure() -> dict[str, Any]:
 
 def _over_tls(settings: Settings, *, in_memory: bool) -> Cost:
     cost = Cost()
-    output = bootstrap.run_bot(settings, None, in_memory=in_memory)
+    with _commits_timed(cost):
+        output = bootstrap.run_bot(settings, None, in_memory=in_memory)
     cost.end((output.summary.trades, output.result.balance_minor))
     return cost
 
 
-def _over_ports(settings: Settings, folder: Path) -> Cost:
+def _over_ports(settings: Settings) -> Cost:
     cost = Cost()
     series = data.load(settings.data, settings.instrument)
-    with closing(Books(folder / "exchange.sqlite")) as books:
-        trader = asyncio.run(_traded(settings, series, books, sqlite_url(folder / "journal.sqlite")))
-    cost.end((trader.trades_count, trader.book.balance_minor))
+    with TemporaryDirectory(dir=settings.data_dir) as folder, _commits_timed(cost):
+        with closing(Books(Path(folder) / "exchange.sqlite")) as books:
+            trader = asyncio.run(_traded(settings, series, books, sqlite_url(Path(folder) / "journal.sqlite")))
+        cost.end((trader.trades_count, trader.book.balance_minor))
     return cost
 
 
@@ -182,9 +182,9 @@ async def _traded(settings: Settings, series: DataSet, books: Books, journal_url
 
 
 @contextmanager
-def _commits_timed() -> Iterator[dict[str, float]]:
-    """Give the seconds that are spent waiting for the journal and for the books; in lock-step all else waits too."""
-    spent_s = {"journal": 0.0, "books": 0.0}
+def _commits_timed(cost: Cost) -> Iterator[None]:
+    """Add up the seconds that are spent waiting for the journal and for the books; in lock-step all else waits too."""
+    spent_s = cost.committing_s = {"journal": 0.0, "books": 0.0}
     append, save = Journal.append, Books.save
 
     async def timed_append(journal: Journal, events: Sequence[JournalEvent]) -> int:
@@ -200,7 +200,7 @@ def _commits_timed() -> Iterator[dict[str, float]]:
         spent_s["books"] += time.perf_counter() - begun
 
     with patch.object(Journal, "append", timed_append), patch.object(Books, "save", timed_save):
-        yield spent_s
+        yield
 
 
 @contextmanager
