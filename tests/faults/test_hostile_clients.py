@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from palmbot.protocol.messages import CLASSES, REQUESTS, message_class, pb
 ME: dict[str, Any] = {"ctidTraderAccountId": 1}
 OPEN = Knobs(per_second=None)
 SMALL_BYTES = 4_096
-CROWD = 200
+CROWD = 1_000
 SPOTS = pb.SubscribeSpotsReq(**ME, symbolId=[1], subscribeToSpotTimestamp=True)
 ORDER = pb.NewOrderReq(**ME, symbolId=1, orderType=pb.MARKET, tradeSide=pb.BUY, volume=LOT)
 
@@ -317,6 +319,16 @@ async def test_what_is_not_tls_gets_nothing(tmp_path: Path) -> None:
         assert await is_served(await house.client(1))
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let this process hold both ends of a crowd's connections."""
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+
+
+@pytest.mark.usefixtures("many_files")
 async def test_a_crowd_comes_and_goes(tmp_path: Path) -> None:
     async with house_in(tmp_path) as house:
         good = await house.client(1)
