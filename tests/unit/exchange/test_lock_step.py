@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 
+import pytest
 from tests.unit.exchange.desk import turns
 
+from palmbot.errors import InvariantError
 from palmbot.exchange.pacer import LockStep
+from palmbot.simulation.loop import VirtualLoop
 
 
 async def test_idle_counts_only_once_nothing_is_on_the_way_to_the_bot() -> None:
@@ -22,3 +26,18 @@ async def test_idle_counts_only_once_nothing_is_on_the_way_to_the_bot() -> None:
     assert not waiting.done()  # received, but not yet worked through
     pacer.idle()
     await waiting
+
+
+def test_many_short_waits_are_no_long_one_and_a_stuck_one_ends_after_the_limit_or_at_most_twice_as_long() -> None:
+    async def story(loop: VirtualLoop) -> None:
+        pacer = LockStep(limit_s=30.0)
+        for _ in range(7):
+            loop.call_later(20.0, pacer.idle)
+            await pacer.wait_idle()
+        assert loop.time() == pytest.approx(140.0)
+        with pytest.raises(InvariantError, match=r"PACER_STUCK.*30\.0"):
+            await pacer.wait_idle()
+        assert 170.0 <= loop.time() <= 200.0
+
+    with closing(VirtualLoop()) as loop:
+        loop.run_until_complete(story(loop))
