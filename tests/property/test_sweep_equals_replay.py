@@ -134,6 +134,38 @@ def test_the_sweep_knows_that_money_is_rounded_and_the_mark_is_not() -> None:
         assert not found, "\n".join(found)
 
 
+def levered(rng: Random, world: World) -> World:
+    """Return ``world`` with as large a position as the margin lets in, far levels and no breakers."""
+    params = world.run.params._replace(
+        daily_loss_bp=0,
+        drawdown_bp=0,
+        losses_max=0,
+        spike_bp=0,
+        risk_fraction=5.0,
+        exposure_max=50.0,
+        margin_share=rng.choice((0.9, 1.0)),
+        sl_ppm=rng.choice((30_000, 300_000)),
+        sl_atr=20.0,
+        trail_ppm=0,
+        trail_atr=0.0,
+    )
+    instrument = world.run.instrument._replace(
+        leverage=rng.choice((20, 50)), volume_max_cu=world.run.instrument.volume_step_cu * rng.choice((5, 10**6))
+    )
+    return world._replace(run=Run(params, instrument), bars=world.bars._replace(rate_e8=int64([])))
+
+
+def test_the_sweep_knows_when_a_broker_would_have_closed() -> None:
+    stopped = 0
+    for seed, world in seeded(0, 300):
+        held = levered(Random(seed), world)
+        params = held.run.params
+        found = differences(held, seed, [params, params._replace(rsi_low=45.0, rsi_high=55.0), params])
+        assert not found, "\n".join(found)
+        stopped += by_sweep(held, [params])[0]["stopped_out_ms"] > 0
+    assert stopped > 20
+
+
 def long_world(seed: int, volatility: float, period_ms: int, instrument: Instrument) -> World:
     """Return a walk around 4 000, longer than a stretch, with gaps, sentiment and a roll."""
     rng, count = np.random.default_rng(seed), 2 * STRETCH + 1_000

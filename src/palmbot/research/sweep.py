@@ -34,6 +34,8 @@ from palmbot.research.sweep_params import Table, params_at, unknown_fields
 from palmbot.research.sweep_plan import Plan, Shared, plan_of
 
 SETS_BYTES_MAX = 128 << 20  # of sets of bars at one time
+SPAN_LANES_MAX = 1_024
+FIRST_CAPACITY = 4_096  # events of a replay
 TASKS_A_THREAD = 4
 
 
@@ -47,11 +49,11 @@ class Series:
         sentiment: rows in order of ``known_ms``.
 
     Raises:
-        DataError: the bars are too few, not of one length, not in order, or not above zero.
+        DataError: the bars are too few, uneven, not whole, not in order or not above zero, or other rows not in order.
     """
 
     def __init__(self, instrument: Instrument, bars: BarArrays, rolls: RollArrays, sentiment: SentimentArrays) -> None:
-        _check(bars)
+        _check(bars, rolls, sentiment)
         self.instrument = instrument
         self.bars = bars
         self.rolls = rolls
@@ -133,14 +135,16 @@ def _accounts(series: Series, plan: Plan, balance_minor: int) -> Rows:
 
 
 def _spans(group: Int64Array, threads: int) -> list[tuple[int, int]]:
-    """Return the lanes in spans for ``threads``: whole groups where they are small enough, else parts of one."""
-    if threads == 1:
-        return [(0, group.shape[0])]
-    size = max(1, group.shape[0] // (threads * TASKS_A_THREAD))
+    """Return the lanes in spans, several for each of ``threads``: whole groups where they are small enough, else parts.
+
+    A span is short enough for an interrupt to be heard soon, and its ledgers stay in the cache of a processor.
+    """
+    lanes = group.shape[0]
+    size = max(1, min(lanes // (threads * TASKS_A_THREAD) if threads > 1 else lanes, SPAN_LANES_MAX))
     cuts = [0]
-    for end in [*(np.flatnonzero(np.diff(group)) + 1).tolist(), group.shape[0]]:
-        pieces = max(1, (end - cuts[-1]) // size)
-        if end - cuts[-1] >= size // 2 or end == group.shape[0]:
+    for end in [*(np.flatnonzero(np.diff(group)) + 1).tolist(), lanes]:
+        if end - cuts[-1] >= size // 2 or end == lanes:
+            pieces = max(1, round((end - cuts[-1]) / size))
             cuts += np.linspace(cuts[-1], end, pieces + 1).astype(int).tolist()[1:]
     return list(pairwise(cuts))
 
@@ -157,7 +161,7 @@ def _foreign(table: Table) -> NDArray[np.bool_]:
 
 def _replayed(series: Series, table: Table, balance_minor: int, row: int) -> tuple[float, ...]:
     """Return the result of one row of ``table`` by ``core.replay``, in the order of ``RESULT``."""
-    constants, capacity = Run(params_at(table, row), series.instrument), 4_096
+    constants, capacity = Run(params_at(table, row), series.instrument), FIRST_CAPACITY
     while True:
         tape = new_tape(capacity, series.bars.ts_ms.shape[0])
         outcome = replay(constants, balance_minor, series.bars, series.rolls, series.sentiment, tape)
@@ -172,22 +176,26 @@ def _replayed(series: Series, table: Table, balance_minor: int, row: int) -> tup
     return (*counts, *money, drawdown, outcome.refusals, outcome.trips, outcome.stopped_out_ms, 0, 1)
 
 
-def _check(bars: BarArrays) -> None:
-    """Refuse bars that cannot be traded."""
+def _check(bars: BarArrays, rolls: RollArrays, sentiment: SentimentArrays) -> None:
+    """Refuse bars that cannot be traded, and what is not in order of time."""
     count, rates = bars.ts_ms.shape[0], bars.rate_e8.shape[0]
     if count < 2:
         raise DataError(
             "SWEEP_TOO_FEW_BARS", "Give at least two bars: one to decide by and one to trade on.", bars=count
         )
-    if {each.shape[0] for each in bars[:6]} != {count} or rates not in (0, count):
+    if {each.shape[0] for each in bars[:6]} != {count} or rates not in {0, count}:
         raise DataError("SWEEP_BARS_UNEVEN", "Give the same number of values in every column of the bars.", bars=count)
-    unsorted = (np.diff(bars.ts_ms) <= 0) | (bars.end_ms[:-1] > bars.ts_ms[1:])
+    if any(each.dtype != np.int64 for each in bars):
+        raise DataError("SWEEP_BARS_NOT_WHOLE", "Give bars as the loader makes them: times and prices of int64.")
+    unsorted = (bars.ts_ms[1:] <= bars.ts_ms[:-1]) | (bars.end_ms[:-1] > bars.ts_ms[1:])
     if unsorted.any() or (bars.end_ms <= bars.ts_ms).any():
-        raise DataError(
-            "SWEEP_BARS_NOT_SORTED", "Sort the bars by time, each ending before the next begins.", bars=count
-        )
-    if (bars.low_px <= 0).any():
-        raise DataError("SWEEP_BARS_NOT_POSITIVE", "Give prices above zero.", bars=count)
+        todo = "Sort the bars by time; each has to end before the next begins."
+        raise DataError("SWEEP_BARS_NOT_SORTED", todo, bars=count)
+    if bars.low_px.min() <= 0:
+        raise DataError("SWEEP_BARS_NOT_POSITIVE", "Give prices above zero.", lowest_px=int(bars.low_px.min()))
+    for name, stamps in (("ROLLS", rolls.ts_ms), ("SENTIMENT", sentiment.known_ms)):
+        if (stamps[1:] < stamps[:-1]).any():
+            raise DataError(f"SWEEP_{name}_NOT_SORTED", "Sort the rows by time, oldest first.", rows=stamps.shape[0])
 
 
 def _check_request(table: Table, balance_minor: int, threads: int) -> None:

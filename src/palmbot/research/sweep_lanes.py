@@ -36,6 +36,7 @@ _MARGIN = int(Slot.MARGIN)
 _LOW_KNOWN = int(Known.LOW)
 _CLOSE_PX, _TS_MS, _END_MS, _RATE_E8 = (int(Fact[name]) for name in ("CLOSE_PX", "TS_MS", "END_MS", "RATE_E8"))
 _NEVER = 1 << 61
+_SIX = np.uint64(6)
 
 
 class Signals(NamedTuple):
@@ -67,7 +68,13 @@ class Sets(NamedTuple):
 
 def new_memory() -> Int64Array:
     """Return room for what is remembered of trades; one thread's at a time."""
-    return np.zeros((2, STRETCH, SLOTS), np.int64)
+    return np.zeros(2 * STRETCH * SLOTS, np.int64)
+
+
+@inlined
+def _place_of(side: int, bar: int) -> int:
+    """Return where in the memory the trade decided at the close of ``bar`` is remembered."""
+    return (side * STRETCH + (bar & _WITHIN)) * SLOTS
 
 
 @inlined
@@ -76,8 +83,8 @@ def _next_entry(sets: Sets, bar: int, until: int) -> tuple[int, int, int]:
 
     Where there is none, the bar is ``until``, or ``bar`` if that is later. Nothing is set from the last bar on.
     """
-    word, mask, refusals = bar >> 6, from_place(bar), 0
-    last = (until + 63) >> 6
+    word, last = np.uint64(bar) >> _SIX, np.uint64(until + 63) >> _SIX  # unsigned: never counted from the end
+    mask, refusals = from_place(bar), 0
     while word < last:
         longs = sets.long[word]
         shorts = sets.short[word] & ~longs
@@ -85,12 +92,11 @@ def _next_entry(sets: Sets, bar: int, until: int) -> tuple[int, int, int]:
         permitted = ((longs & sets.long_permit[word]) | (shorts & sets.short_permit[word])) & mask
         if permitted != NONE:
             lowest = permitted & (~permitted + ONE)
-            place = lowest_of(permitted)
             side = 1 if (longs & lowest) != NONE else 0
-            return (word << 6) + place, side, refusals + count_of(asked & (lowest - ONE))
+            return int(word << _SIX) + lowest_of(permitted), side, refusals + count_of(asked & (lowest - ONE))
         refusals += count_of(asked)
         mask = EVERY
-        word += 1
+        word += ONE
     return max(bar, until), 0, refusals
 
 
@@ -170,7 +176,8 @@ def _coasted(
     refusals, streak = 0, guards.losses
     found = _next_entry(sets, at, until)
     while found[0] < until:
-        record = records[np.uint64(found[1]), np.uint64(found[0] & _WITHIN)]  # unsigned: never counted from the end
+        first = _place_of(found[1], found[0])
+        record = records[first : first + SLOTS]
         lowest, net, known = balance + record[_LOW], record[_NET], record[_EXIT]
         after = streak + 1 if net < 0 else (0 if net > 0 else streak)
         is_same = record[_TAG] == mark + found[0] and trades.is_plain(params, known) and balance >= record[_RICH]
@@ -241,7 +248,8 @@ def _advanced(
         coast = _coasted(market, bracket.params, sets, ledger, until, memory)
         ledger, (bar, side, _) = _after(ledger, coast), coast.found
         if bar < until:
-            record = records[side, bar & _WITHIN]
+            first = _place_of(side, bar)
+            record = records[first : first + SLOTS]
             if record[_TAG] != mark + bar:
                 record[_TAG] = mark + bar
                 trades.explore(market, bracket, record, side, bar + 1)

@@ -87,8 +87,10 @@ def market_of(instrument: Instrument, bars: BarArrays, rolls: RollArrays) -> Mar
     """Return what the sweep reads of ``bars`` (at least one)."""
     count = bars.ts_ms.shape[0]
     blocks = -(-count // BLOCK)
-    facts = np.empty((count, len(Fact)), np.int64)
-    gauges, extremes = np.empty((2, 3, blocks * BLOCK), np.int64), np.empty((2, 3, blocks), np.int64)
+    # one piece of memory: where pages may be huge, they are
+    room = np.empty(count * len(Fact) + 6 * blocks * (BLOCK + 1), np.int64)
+    facts, gauges, extremes = np.split(room, np.cumsum((count * len(Fact), 6 * blocks * BLOCK)))
+    facts, gauges, extremes = facts.reshape(count, -1), gauges.reshape(2, 3, -1), extremes.reshape(2, 3, -1)
     events = _events_of(instrument, bars, rolls)
     _write_facts(instrument, bars, events, facts)
     _write_gauges(bars, facts, gauges, extremes)
@@ -127,13 +129,15 @@ def _write_gauges(bars: BarArrays, facts: Int64Array, gauges: Int64Array, blocks
         short[_FAVOURABLE, at], long[_FAVOURABLE, at] = -bars.low_px[at] - spread, bars.high_px[at]
         short[_CLOSED, at], long[_CLOSED, at] = -bars.close_px[at] - spread, bars.close_px[at]
     for side in range(2):
-        for tick in range(3):
-            row = gauges[side, tick]
-            for block in range(blocks.shape[2]):
-                lowest, highest = _FAR, -_FAR
-                for bar in range(block * BLOCK, block * BLOCK + BLOCK):
-                    lowest, highest = min(lowest, row[bar]), max(highest, row[bar])
-                blocks[side, tick, block] = lowest if tick == _ADVERSE else highest
+        for block in range(blocks.shape[2]):
+            lowest, favourable, closed = _FAR, -_FAR, -_FAR
+            for each in range(block * BLOCK, block * BLOCK + BLOCK):
+                at = np.uint64(each)
+                lowest = min(lowest, gauges[side, _ADVERSE, at])
+                favourable = max(favourable, gauges[side, _FAVOURABLE, at])
+                closed = max(closed, gauges[side, _CLOSED, at])
+            blocks[side, _ADVERSE, block], blocks[side, _FAVOURABLE, block] = lowest, favourable
+            blocks[side, _CLOSED, block] = closed
 
 
 @inlined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,7 @@ def params_of(table: Table, row: int) -> Params:
     )
 
 
+@cache
 def unknown_fields() -> tuple[str, ...]:
     """Return the fields that ``params_of`` does not carry: those of ``Params`` that are newer than the sweep."""
     probe = np.zeros(1, TABLE)

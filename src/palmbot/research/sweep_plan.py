@@ -58,6 +58,7 @@ _OF_ATR = ("sl_atr", "tp_atr", "trail_atr", "atr_period")
 _OF_RSI_EXIT = ("rsi_period", "profile")
 _ASKING = ("profile", "rsi_period", "rsi_low", "rsi_high", "rsi_exit", "allow_short")
 _PERMITTING = ("profile", "sentiment_long", "sentiment_short", "sentiment_max_age_ms", *_LIMITS)
+_CODES_MAX = 1 << 60
 _RSI_KEPT = 8  # series of RSI; they are as long as the bars
 
 
@@ -97,12 +98,15 @@ def plan_of(table: Table) -> Plan:
 
 def distinct(rows: Table) -> tuple[Table, Int64Array]:
     """Return the different rows of ``rows``, ordered by their fields, and which of them each row is."""
-    code = np.zeros(rows.shape[0], np.int64)
+    code, codes = np.zeros(rows.shape[0], np.int64), 1
     for name in rows.dtype.names or ():
         column = rows[name]
         if (column != column[0]).any():
             values, place = np.unique(column, return_inverse=True)
-            code = np.unique(code * values.shape[0] + place, return_inverse=True)[1]
+            if codes > _CODES_MAX // values.shape[0]:
+                code = np.unique(code, return_inverse=True)[1]
+                codes = rows.shape[0]
+            code, codes = code * values.shape[0] + place, codes * values.shape[0]
     _, first, code = np.unique(code, return_index=True, return_inverse=True)
     return rows[first], code
 
