@@ -150,8 +150,8 @@ postgresql:
 
 lock: $(VENV)/.tools
 	$(COMPILE) requirements/build.in -o requirements/build.lock
-	$(COMPILE) pyproject.toml -c requirements/build.lock -o requirements/run.lock
-	$(COMPILE) pyproject.toml requirements/dev.in -c requirements/build.lock -c requirements/run.lock -o requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra research -c requirements/build.lock -o requirements/run.lock
+	$(COMPILE) pyproject.toml --extra research --extra cluster requirements/dev.in -c requirements/build.lock -c requirements/run.lock -o requirements/dev.lock
 	$(COMPILE) requirements/node.in -o requirements/node.lock
 	$(COMPILE) requirements/sdk.in -o requirements/sdk.lock
 	npm install --package-lock-only
