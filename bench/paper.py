@@ -30,10 +30,11 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.figures import machine
-from palmbot import bootstrap
 from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
+from palmbot.bootstrap.bot import run_bot
+from palmbot.bootstrap.market import no_rolls
 from palmbot.exchange.books import Books, Place
 from palmbot.exchange.broker import ACCOUNT_ID, Broker
 from palmbot.exchange.catalogue import catalogue_of
@@ -137,7 +138,7 @@ def measure() -> dict[str, Any]:
 def _over_tls(settings: Settings, *, in_memory: bool) -> Cost:
     cost = Cost()
     with _commits_timed(cost):
-        output = bootstrap.run_bot(settings, None, in_memory=in_memory)
+        output = run_bot(settings, None, in_memory=in_memory)
     cost.end((output.summary.trades, output.result.balance_minor))
     return cost
 
@@ -245,7 +246,7 @@ def _settings(folder: Path, count: int) -> Settings:
         period_ms=HOUR_MS,
         adjustment="none",
         bars=bars,
-        rolls=bootstrap.no_rolls(),
+        rolls=no_rolls(),
         sentiment=rows,
         rows_read=count,
         rows_outside_session=0,

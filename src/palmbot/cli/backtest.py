@@ -20,7 +20,8 @@ def backtest(options: BacktestOptions) -> Answer:
     from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
 
     settings = load_settings(options.sources())
-    from palmbot.bootstrap import is_cold, run_backtest  # noqa: PLC0415 - heavy: after everything that may be refused at once
+    from palmbot.bootstrap.replay import run_backtest  # noqa: PLC0415 - heavy: after everything that may be refused at once
+    from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above
 
     if is_cold():
         print_note(COMPILING)

@@ -56,8 +56,8 @@ def exchange(options: ExchangeOptions) -> None:
     if settings.run.speed is None:
         todo = "Name market seconds a second, for instance --speed 60: a market for any client waits for none."
         raise UsageError("SPEED_UNBOUNDED", todo, speed=options.speed)
-    from palmbot.bootstrap import is_cold  # noqa: PLC0415 - heavy: after what may be refused at once
-    from palmbot.bootstrap.exchange import serve_exchange  # noqa: PLC0415 - as above
+    from palmbot.bootstrap.exchange import serve_exchange  # noqa: PLC0415 - heavy: after what may be refused at once
+    from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above
 
     if is_cold():
         print_note(COMPILING)

@@ -33,7 +33,8 @@ def run(options: RunOptions) -> Answer:
 
     settings = load_settings(options.sources())
     _refuse_unbuilt(options, settings)
-    from palmbot.bootstrap import is_cold, run_bot  # noqa: PLC0415 - heavy: after everything that may be refused at once
+    from palmbot.bootstrap.bot import run_bot  # noqa: PLC0415 - heavy: after everything that may be refused at once
+    from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above
 
     if is_cold():
         print_note(COMPILING)

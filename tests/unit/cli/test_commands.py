@@ -34,7 +34,7 @@ class Output:
 
 
 class Bot(ModuleType):
-    """Stands in for `palmbot.bootstrap`: remembers the settings, and does what the test says."""
+    """Stands in for the wiring of `palmbot.bootstrap`: remembers the settings, and does what the test says."""
 
     def __init__(self) -> None:
         super().__init__("palmbot.bootstrap")
@@ -68,7 +68,8 @@ class Bot(ModuleType):
 @pytest.fixture
 def bot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bot:
     stand_in = Bot()
-    monkeypatch.setitem(sys.modules, "palmbot.bootstrap", stand_in)
+    for part in ("bot", "replay", "warmth"):
+        monkeypatch.setitem(sys.modules, f"palmbot.bootstrap.{part}", stand_in)
     monkeypatch.chdir(tmp_path)
     for name in ("PALMBOT_PROFILE", "PALMBOT_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
