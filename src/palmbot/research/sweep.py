@@ -141,9 +141,10 @@ def _spans(group: Int64Array, threads: int) -> list[tuple[int, int]]:
     """
     lanes = group.shape[0]
     size = max(1, min(lanes // (threads * TASKS_A_THREAD) if threads > 1 else lanes, SPAN_LANES_MAX))
+    enough = size // 2 if threads > 1 else size  # threads are kept busy better by many small spans
     cuts = [0]
     for end in [*(np.flatnonzero(np.diff(group)) + 1).tolist(), lanes]:
-        if end - cuts[-1] >= size // 2 or end == lanes:
+        if end - cuts[-1] >= enough or end == lanes:
             pieces = max(1, round((end - cuts[-1]) / size))
             cuts += np.linspace(cuts[-1], end, pieces + 1).astype(int).tolist()[1:]
     return list(pairwise(cuts))
@@ -151,7 +152,7 @@ def _spans(group: Int64Array, threads: int) -> list[tuple[int, int]]:
 
 def _foreign(table: Table) -> NDArray[np.bool_]:
     """Return which rows the sweep cannot take itself: a rule, a field or a limit that it does not know."""
-    is_foreign = ~np.isin(table["profile"], (Profile.RSI_SENTIMENT, Profile.RSI_TREND))
+    is_foreign = (table["profile"] != Profile.RSI_SENTIMENT) & (table["profile"] != Profile.RSI_TREND)
     for name in unknown_fields():
         is_foreign |= table[name] != Params._field_defaults[name]
     for name in ("daily_loss_bp", "drawdown_bp"):

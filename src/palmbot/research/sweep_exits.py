@@ -57,16 +57,26 @@ class Exit(NamedTuple):
     exact: int
 
 
+class Touch(NamedTuple):
+    """The first bar that touches a level, and bounds of the closes and marks of the blocks up to it."""
+
+    bar: int
+    best: int
+    worst: int
+
+
 @inlined
-def touched(market: Market, levels: Levels, until: int) -> int:
-    """Return the first bar in ``[levels.bar, until)`` that touches a level, or ``until``."""
+def touched(market: Market, levels: Levels, until: int) -> Touch:
+    """Return the first touch in ``[levels.bar, until)``; its bar is ``until`` where there is none."""
     side, stop, target = levels.side, levels.stop, levels.target
     adverse, favourable = market.gauges[side, _ADVERSE], market.gauges[side, _FAVOURABLE]
     lowest, highest = market.blocks[side, _ADVERSE], market.blocks[side, _FAVOURABLE]
+    closed, best, worst = market.blocks[side, _CLOSED], stop, target
     block = levels.bar // BLOCK
     since = levels.bar - block * BLOCK
     while block * BLOCK < until:
         at = np.uint64(block)  # unsigned: numba need not look for a negative index
+        best, worst = max(best, closed[at]), min(worst, lowest[at])
         if since > 0 or lowest[at] <= stop or highest[at] >= target:
             first, place = block * BLOCK, BLOCK
             for each in range(BLOCK):  # without a branch, so that it runs in vectors
@@ -74,10 +84,10 @@ def touched(market: Market, levels: Levels, until: int) -> int:
                 is_touched = (adverse[bar] <= stop) | (favourable[bar] >= target)
                 place = min(place, each if is_touched & (each >= since) else BLOCK)
             if place < BLOCK:
-                return min(first + place, until)
+                return Touch(min(first + place, until), best, worst)
             since = 0
         block += 1
-    return until
+    return Touch(until, best, worst)
 
 
 @inlined
@@ -186,12 +196,14 @@ def end_of(market: Market, bracket: Bracket, levels: Levels) -> Exit:
     params = bracket.params
     if (params.trail_atr if params.stop_kind == _ATR else float(params.trail_ppm)) > 0.0:
         return _walked(market, bracket, levels, due)
-    bar = touched(market, levels, due)
-    if bar < due:
-        return _left_at(market, levels, bar, levels.stop)
-    if bar < bars:
-        return _left_at_open(market, levels, bar)
-    return Exit(bars, _LAST_TICK, 0, market.gauges[levels.side, _CLOSED, bars - 1], levels.target, levels.stop, 0)
+    touch = touched(market, levels, due)
+    bar, best, worst = touch.bar, min(touch.best, levels.target), max(touch.worst, levels.stop)
+    if bar == bars:
+        return Exit(bars, _LAST_TICK, 0, market.gauges[levels.side, _CLOSED, bars - 1], best, worst, 0)
+    end = _left_at(market, levels, bar, levels.stop) if bar < due else _left_at_open(market, levels, bar)
+    return Exit(
+        bar, end.tick, end.marked, end.gauge, best, min(worst, end.worst) if end.worst == end.gauge else worst, 0
+    )
 
 
 @kernel

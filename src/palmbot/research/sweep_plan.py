@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -180,8 +181,9 @@ class Shared:
         for row, ask in enumerate(plan.asks.tolist()):
             if ask[0] != Compare.NEVER:
                 raw[row] = words_of(self._asked(*ask))
-        for row, permit in enumerate(plan.permits.tolist()):
-            permits[row] = words_of(self._permitted(*permit))
+        unlimited = cache(self._unlimited)  # most permits differ in sentiment only
+        for row, (veto, score, age_ms, *limits) in enumerate(plan.permits.tolist()):
+            permits[row] = words_of(unlimited(*limits) & self._approved(veto, score, age_ms))
         for row, period in enumerate(plan.atr_periods.tolist()):
             atr[row] = signs.atr_of_bars(self._bars, period)
         return Signals(raw, permits, atr)
@@ -202,13 +204,18 @@ class Shared:
         members[-1] = False
         return members
 
-    def _permitted(self, veto: int, score: float, age_ms: int, *limits: int) -> signs.Bools:
-        """Return the bars at whose close nothing forbids an entry."""
+    def _unlimited(self, *limits: int) -> signs.Bools:
+        """Return the bars at whose close neither a spike nor the next open forbids an entry."""
         params = Params()._replace(**dict(zip(_LIMITS, limits, strict=True)))
-        members = signs.sendable(self._bars, params)
+        members = np.ones(self._bars.ts_ms.shape[0], np.bool_)
+        if params.open_gap_max_bp > 0 or params.decision_ttl_ms > 0:
+            members = signs.sendable(self._bars, params)
         if params.spike_bp > 0:
             members &= signs.calm(self._bars, params)
-        if veto != Veto.NONE:  # where no sentiment is known its score compares with nothing
-            members &= self._age_ms <= age_ms
-            members &= self._score > score if veto == Veto.LONG else self._score < score
         return members
+
+    def _approved(self, veto: int, score: float, age_ms: int) -> signs.Bools | bool:
+        """Return the bars at whose close sentiment approves of an entry; where none is known it is NaN."""
+        if veto == Veto.NONE:
+            return True
+        return (self._score > score if veto == Veto.LONG else self._score < score) & (self._age_ms <= age_ms)
