@@ -55,6 +55,11 @@ class CtraderCredentials:
     account: int | None = None
     exchange_file: Path | None = None
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether an exchange on this machine is meant: its market has a clock of its own."""
+        return self.environment is Environment.PAPER or self.exchange_file is not None
+
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:

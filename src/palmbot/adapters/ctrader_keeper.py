@@ -73,6 +73,10 @@ class KeeperWires:
 class Guest(Protocol):
     """Whoever trades over the session. What it raises while it hears something ends the link."""
 
+    @property
+    def may_send(self) -> frozenset[int] | None:
+        """What its sessions may say, as payload types; None: everything."""
+
     def on_spot(self, spot: pb.SpotEvent) -> None:
         """Take in a quote."""
 
@@ -215,6 +219,7 @@ class Keeper:
             silence_ms=self._patience.silence_ms,
             deadline_ms=self._patience.answer_ms,
             id_prefix=f"{self._process}-{self._links}",
+            may_send=self._guest.may_send,
         )
         limiter = Limiter(self._patience.per_second, self._patience.historical_per_second)
         return Link(self, self._wires.clock, config, limiter)

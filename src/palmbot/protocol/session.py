@@ -33,7 +33,7 @@ from enum import Enum
 from palmbot.errors import InvariantError, RetryError
 from palmbot.protocol.events import Broken, Event, Expired, Received, Silent, Unknown
 from palmbot.protocol.frames import FRAME_MAX_BYTES, FrameReader, FrameTooLongError, encode_payload
-from palmbot.protocol.messages import CLASSES, REQUESTS, DecodeError, Message, parse, payload_type, pb, serialise
+from palmbot.protocol.messages import CLASSES, REQUESTS, DecodeError, Message, name, parse, payload_type, pb, serialise
 from palmbot.protocol.pending import Pending
 from palmbot.protocol.state import CUES, Change, Cue, Stage, apply
 
@@ -62,6 +62,7 @@ class SessionConfig:
     deadline_ms: int = 10_000  # of a request that names none
     id_prefix: str = ""  # of request ids; a random one a process keeps clients of one account apart
     pending_max: int = 10_000  # requests that wait for their first answer, and as many that wait for more
+    may_send: frozenset[int] | None = None  # payload types; None: all
 
 
 class Session:
@@ -225,7 +226,7 @@ class Session:
             deadline_ms: how long its first answer may take; None: as configured.
 
         Raises:
-            InvariantError: in the server's role, or the message is incomplete or longer than the cap.
+            InvariantError: in the server's role, or the message is incomplete, longer than the cap or not allowed.
             RetryError: the link is broken, or too many requests wait.
         """
         if self._role is not Role.CLIENT:
@@ -257,7 +258,13 @@ class Session:
         self._put(self._frame(payload_type, payload, client_msg_id), now_ms)
 
     def send_frame(self, frame: bytes, now_ms: int) -> None:
-        """Send an event's frame, from ``frames.encode``, that was made once for many peers."""
+        """Send an event's frame, from ``frames.encode``, that was made once for many peers.
+
+        Raises:
+            InvariantError: this session may not send everything, and nobody knows what this is.
+        """
+        if self._config.may_send is not None:
+            raise _not_allowed("a frame")
         self._put(frame, now_ms)
 
     def data_to_send(self) -> bytes:
@@ -267,6 +274,9 @@ class Session:
         return data
 
     def _frame(self, number: int, payload: bytes, client_msg_id: str) -> bytes:
+        allowed = self._config.may_send
+        if allowed is not None and number not in allowed:
+            raise _not_allowed(name(number))
         frame = encode_payload(number, payload, client_msg_id)
         if len(frame) > self._config.frame_max_bytes + 4:
             raise InvariantError("MESSAGE_TOO_LONG", "say less at once", payload_type=number, bytes=len(frame))
@@ -302,6 +312,11 @@ class Session:
             self._is_silence_told = True
             self._told.append(Silent(silent_ms))
         self._told.extend(Expired(*expired) for expired in self._pending.expire(now_ms))
+
+
+def _not_allowed(what: str) -> InvariantError:
+    todo = "Report this: it was kept from leaving. This session may not send such a message."
+    return InvariantError("NOT_ALLOWED_TO_SEND", todo, message=what)
 
 
 def named_accounts(message: Message) -> tuple[int, ...]:
