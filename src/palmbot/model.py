@@ -248,6 +248,15 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One of an instrument's terms as it is configured, and as the broker states it; in the words of a person."""
+
+    name: str
+    configured: str
+    broker: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A signal that did not become a position, and why."""
 
