@@ -6,8 +6,10 @@ the journal cannot be written nothing new is entered: closes still go out, then 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from palmbot.errors import HaltError, OutcomeUnknownError, RetryError
 from palmbot.live import startup
@@ -21,17 +23,21 @@ from palmbot.ports import Clock, Journal, Pacer, Quotes, Trading
 PROTECTION_WAIT_MS = 2_000  # for the server's protective order after a fill
 ANSWER_WAIT_MS = 10_000  # for the final answer to a request, and until what was missed is asked for again
 PARKED_WAIT_MS = 30_000  # until the next look for an order whose outcome stays unknown
+LATE_TICKS_MS = 1_500  # after a bar's end its ticks are waited for, then the clock closes it (PARITY 30)
+
+FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """The outside, as ports."""
+    """The outside, as ports. ``market_ms`` is the market clock where it is more than the newest quote's time."""
 
     quotes: Quotes
     trading: Trading
     journal: Journal
     pacer: Pacer
     clock: Clock
+    market_ms: Callable[[], int] | None = None
 
 
 class Runner:
@@ -41,6 +47,7 @@ class Runner:
         self.trader = trader
         self.inbox = inbox
         self.stop_reason = ""
+        self.is_started = False  # recovered: from here on it stops in order
         self.started_seq = 0  # of this run's first record
         self.start_balance_minor = 0
         self._wires = wires
@@ -50,12 +57,14 @@ class Runner:
         self._waits_since_ms = 0  # for what is awaited, on the machine clock
         self._quoted_ms: int | None = None
         self._stops_by_ms = 0  # when told to stop: until then what is not answered is waited for
+        self._look_task: asyncio.Task[object] | None = None  # that goes on now
 
     def stop(self, reason: str) -> None:
         """Ask the loop to end when it has heard what has happened so far. Safe in a signal handler of the loop."""
         if not self.stop_reason:
             self.stop_reason = reason
             self._stops_by_ms = self._wires.clock.monotonic_ms() + ANSWER_WAIT_MS
+            self._hurry()
         self.inbox.wake()
 
     async def run(self, on_started: Callable[[], None] | None = None) -> None:
@@ -68,7 +77,8 @@ class Runner:
         won_minor = sum(trade.pnl_minor for trade in self.trader.trades)  # while the bot was down: this run counts them
         self.start_balance_minor = self.trader.book.balance_minor - won_minor
         await self._take(self.trader.owed(self._clock_ms()))
-        await self._wires.quotes.subscribe(self.trader.book.owner.symbol)
+        await startup.patiently(self._wires.clock, lambda: self._wires.quotes.subscribe(self.trader.book.owner.symbol))
+        self.is_started = True
         if on_started is not None:
             on_started()
         while not self._is_over():
@@ -79,6 +89,8 @@ class Runner:
                 if self.inbox.is_empty:
                     self._wires.pacer.idle()
             event = await self.inbox.get(self._patience_s())
+            if event is None:
+                self._let_time_pass()
             was_lost = bool(self.trader.watch.link_lost)
             await self._take([] if event is None else self._heard(event))
             if was_lost and not self.trader.watch.link_lost:
@@ -160,11 +172,21 @@ class Runner:
 
     def _patience_s(self) -> float | None:
         """Return how long to wait for the next event before looking at the broker; None = as long as it takes."""
-        left_ms = self._left_ms()
-        if self.stop_reason:
-            stop_ms = self._stops_by_ms - self._wires.clock.monotonic_ms()
-            left_ms = stop_ms if left_ms is None else min(left_ms, stop_ms)
+        stop_ms = self._stops_by_ms - self._wires.clock.monotonic_ms() if self.stop_reason else None
+        left_ms = min((each for each in (self._left_ms(), stop_ms, self._bar_ms()) if each is not None), default=None)
         return None if left_ms is None else max(0.001, left_ms / 1_000)
+
+    def _bar_ms(self) -> int | None:
+        """Return how long until the clock closes the forming bar; None where only quotes do."""
+        forming, market_ms = self.trader.feed.forming, self._wires.market_ms
+        return None if forming is None or market_ms is None else int(forming.end_ms) + LATE_TICKS_MS - market_ms()
+
+    def _let_time_pass(self) -> None:
+        """Let the market clock close the bar that no quote has closed."""
+        left_ms, market_ms = self._bar_ms(), self._wires.market_ms
+        if market_ms is not None and left_ms is not None and left_ms <= 0:
+            self.trader.advance(market_ms() - LATE_TICKS_MS)
+            self._unflushed = True
 
     def _left_ms(self) -> int | None:
         """Return how long to be patient with what is awaited, counted anew when that changes; None = for nothing."""
@@ -202,10 +224,36 @@ class Runner:
         self._awaited = ()
         self._unflushed = True
         try:
-            requests = await startup.look(self.trader, self._wires, self._clock_ms())
+            requests = await self._found(startup.look(self.trader, self._wires, self._clock_ms()))
         except RetryError:  # no answer, or the link went meanwhile: time or its return brings the next look
             requests = []
         await self._take(requests)
+
+    async def _found(self, look: Coroutine[Any, Any, FoundT]) -> FoundT:
+        """Return what ``look`` finds: a broker's quota may keep it for minutes, a stop does not wait for that.
+
+        Raises:
+            RetryError: the broker did not answer, or not before the run must stop.
+        """
+        self._look_task = task = asyncio.ensure_future(look)
+        self._hurry()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            own = asyncio.current_task()
+            if own is None or own.cancelling() or not self.stop_reason:
+                raise
+            raise RetryError("STOPPED", "Start again: the next run looks once more.") from None
+        finally:
+            self._look_task = None
+
+    def _hurry(self) -> None:
+        """When told to stop, end a look: at once where nothing depends on it, else when no answer is waited for."""
+        task = self._look_task
+        if task is None or not self.stop_reason:
+            return
+        left_ms = 0 if self._is_idle() else self._stops_by_ms - self._wires.clock.monotonic_ms()
+        asyncio.get_running_loop().call_later(max(left_ms, 0) / 1_000, task.cancel)
 
     def _clock_ms(self) -> int:
         mark = self.trader.feed.mark

@@ -6,12 +6,12 @@ account, take over the own position, let the bars missed meanwhile pass through 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from palmbot.core.types import Reason
-from palmbot.errors import HaltError, RefusedError
+from palmbot.errors import HaltError, RefusedError, RetryError
 from palmbot.live import records
 from palmbot.model import (
     AccountSnapshot,
@@ -28,12 +28,17 @@ from palmbot.model import (
 from palmbot.orders.book import Book, Holding
 from palmbot.orders.lifecycle import Happening
 from palmbot.orders.records import intent_of
+from palmbot.ports import Clock
 
 if TYPE_CHECKING:
     from palmbot.live.runner import Wires
     from palmbot.live.trader import Trader
 
 HISTORY_BARS = 500
+TRIES = 4  # of what a start asks, while the link comes and goes; each try itself waits for the link
+TRY_AGAIN_S = 2.0
+
+AnswerT = TypeVar("AnswerT")
 
 
 async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int:
@@ -41,15 +46,17 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
 
     Raises:
         RefusedError: the account cannot be traded safely (netted, or several own positions), or is in an older market.
+        RetryError: the broker did not answer, several times.
         HaltError: the journal cannot be written.
     """
+    clock = wires.clock
     newest, intents = _newest_state(wires), _intents(wires)
     trader.book.remember(intents)
     if newest is not None:
         trader.restore(records.kept_of(newest))
     if trader.pending is not None and trader.pending.bar_end_ms in _entered_bars(intents):
         trader.pending = None  # it may have been sent
-    account = await wires.trading.account()
+    account = await patiently(clock, wires.trading.account)
     if not account.hedged:
         raise RefusedError("ACCOUNT_NETTED", "Use a hedged account.", account_id=account.account_id)
     _refuse_rivals(trader, account)
@@ -57,13 +64,14 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     if len(own) > 1:
         ids = ",".join(str(each.position_id) for each in own)
         raise RefusedError("SEVERAL_POSITIONS", "Close all but one of them by hand, then start again.", positions=ids)
-    unheard = await _unheard(trader, account, wires)
+    unheard = await patiently(clock, lambda: _unheard(trader, account, wires))
     now_ms = 0 if newest is None else newest.ts_ms
     if newest is not None and _is_explained(trader.book.holding, account, unheard):
         _credit(trader, account, unheard, now_ms)
     trader.book.balance_minor = account.balance_minor - sum(_net_minor(event) for event in unheard)
     started = await wires.journal.append([JournalEvent("run_started", now_ms, about)])
-    history = await wires.quotes.history(trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
+    asked = (trader.book.owner.symbol, trader.feed.period_ms, HISTORY_BARS)
+    history = await patiently(clock, lambda: wires.quotes.history(*asked))
     _refuse_older(trader, history)
     _catch_up(trader, history, unheard)
     known = trader.book.holding
@@ -73,6 +81,20 @@ async def recover(trader: Trader, wires: Wires, about: dict[str, object]) -> int
     wires.journal.defer(tuple(trader.outbox))
     trader.outbox.clear()
     return started
+
+
+async def patiently(clock: Clock, ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+    """Return the answer to what a start asks; a link that is lost meanwhile may come back a few times.
+
+    Raises:
+        RetryError: it did not.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return await ask()
+        except RetryError:
+            await clock.sleep(TRY_AGAIN_S)
+    return await ask()
 
 
 async def look(trader: Trader, wires: Wires, now_ms: int) -> list[OrderIntent]:

@@ -113,7 +113,7 @@ class Trader:
         if silence_ms > self.rules.limits.stale_after_ms:
             silence_ms = self._unexplained(silence_ms, quote.ts_ms)
         self._begin(quote.ts_ms)
-        self._advance(quote.ts_ms)
+        self.advance(quote.ts_ms)
         is_first = self.feed.quote(quote)
         equity = self.equity_minor
         self._curve_minor = equity
@@ -133,7 +133,7 @@ class Trader:
     def on_order_event(self, event: OrderEvent) -> None:
         """Take in what the broker did. Swaps come before what else falls on their instant, fills after it."""
         self._begin(event.ts_ms)
-        self._advance(event.ts_ms - 1 if event.execution is Execution.SWAP else event.ts_ms)
+        self.advance(event.ts_ms - 1 if event.execution is Execution.SWAP else event.ts_ms)
         refused, known = self.book.refusal(event), self.book.holding
         closed = self.book.apply(event)
         self.parked = self.parked and bool(self.book.in_flight)  # the answer was only late
@@ -190,7 +190,7 @@ class Trader:
     def absorb(self, bar: HistoryBar) -> None:
         """Let a bar of the broker's history pass through the same update, with orders off."""
         self._begin(bar.ts_ms)
-        self._advance(bar.ts_ms)
+        self.advance(bar.ts_ms)
         closed = self.feed.absorb(bar)
         self._curve_minor = self.equity_minor
         self.may_trade = False
@@ -200,7 +200,7 @@ class Trader:
     def resume(self, bar: HistoryBar) -> None:
         """Go on forming ``bar``, whose first ticks came while the bot was away."""
         self._begin(bar.ts_ms)
-        self._advance(bar.ts_ms)
+        self.advance(bar.ts_ms)
         self.feed.resume(bar)
         self._curve_minor = self.equity_minor
 
@@ -235,7 +235,7 @@ class Trader:
         if self.state is None:
             self.state = step.initial(self.rules.instrument, self.book.balance_minor, ts_ms)
 
-    def _advance(self, until_ms: int) -> None:
+    def advance(self, until_ms: int) -> None:
         """Let the market clock reach ``until_ms``: trading days and the bar's end, by time, the day first on a tie."""
         while self.state is not None:
             day_ms = self.state.breakers.day_start_ms + DAY_MS

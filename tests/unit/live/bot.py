@@ -95,7 +95,7 @@ class Bot:
         self.inbox.put(quote_at(ts_ms, bid))
         if decision is not None:
             if self.trader.state is not None:
-                self.trader._advance(ts_ms)
+                self.trader.advance(ts_ms)
             self.trader.pending = decision
 
     def quote(self, ts_ms: int, bid: float, decision: Decision | None = None) -> Step:

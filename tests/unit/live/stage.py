@@ -141,7 +141,7 @@ class Stage:
     def open(self, ts_ms: int, bid: float, decision: Decision | None, spread_px: int = SPREAD_PX) -> None:
         """Play the first tick of a bar, with ``decision`` pending whatever the bar before decided."""
         if self.trader.state is not None:
-            self.trader._advance(ts_ms)
+            self.trader.advance(ts_ms)
         self.trader.pending = decision
         self.tick(ts_ms, bid, jump=True, spread_px=spread_px)
 

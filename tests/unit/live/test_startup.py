@@ -180,7 +180,7 @@ def waiting(decision_bar: int, *more: JournalEvent) -> list[JournalEvent]:
     """Return the journal of a bot that was killed with a decision to buy pending."""
     stage = Stage()
     stage.bar(hour(0), 4_000, 4_000, 4_000, 4_000)
-    stage.trader._advance(hour(1))
+    stage.trader.advance(hour(1))
     stage.trader.pending = buying(decision_bar)
     stage.trader.keep_state(hour(1))
     stage.take()

@@ -179,7 +179,7 @@ def test_an_entry_meets_the_breakers_as_they_are_when_it_would_be_sent() -> None
     state = stage.trader.state
     assert state is not None
     cooling = state.breakers._replace(cooldown_until_ms=hour(1) + 1)
-    stage.trader._advance(hour(1))
+    stage.trader.advance(hour(1))
     stage.trader.pending = buying(hour(1))
     stage.trader.state = State(state.indicators, cooling)
     stage.tick(hour(1), 4_000, jump=True)

@@ -65,7 +65,7 @@ def test_silence_inside_a_session_drops_the_entry_and_over_closed_hours_does_not
         spec = replace(spec, session=replace(spec.session, intervals=((0, open_until), (60, 7 * 24 * 60))))
         stage = Stage(spec=spec)
         stage.tick(hour(0), 4_000)
-        stage.trader._advance(hour(1))
+        stage.trader.advance(hour(1))
         stage.trader.pending = buying(hour(1))
         requests = stage.trader.on_quote(quote_at(hour(1), 4_000), silence_ms=60_001)
         assert (requests == []) is refused
