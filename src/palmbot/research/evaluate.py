@@ -1,0 +1,80 @@
+"""How a search has its combinations traded: in parts, in order, so that it can tell how far it is and be interrupted.
+
+Results do not depend on how a table is cut, nor on who trades its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from palmbot.research.search import TRADES_MIN, Search, Searcher
+from palmbot.research.sweep import Series, Sweep, sweep
+from palmbot.research.sweep_ledger import RESULT
+from palmbot.research.sweep_params import TABLE, Table
+
+PART_BAR_COMBINATIONS = 400_000_000  # of a part: a few tenths of a second
+PART_ROWS_MIN = 64
+
+Evaluate = Callable[[Series, Table], Iterator[Sweep]]
+"""Trade the rows of a table over a series; yield the sweeps of its parts, in the table's order."""
+
+Steps = Callable[[Series], Iterator[Search]]
+"""A search as it goes: after each part, everything tried so far. What comes last is the whole search."""
+
+
+def on_threads(balance_minor: int, threads: int) -> Evaluate:
+    """Return how tables are traded on ``threads`` of this process, each combination from ``balance_minor``."""
+
+    def evaluate(series: Series, table: Table) -> Iterator[Sweep]:
+        for part in parts_of(series, table):
+            yield sweep(series, part, balance_minor, threads=threads)
+
+    return evaluate
+
+
+def parts_of(series: Series, table: Table) -> Iterator[Table]:
+    """Yield ``table`` in parts of even work, in order."""
+    rows = max(PART_BAR_COMBINATIONS // series.bars.ts_ms.shape[0], PART_ROWS_MIN)
+    for start in range(0, table.shape[0], rows):
+        yield table[start : start + rows]
+
+
+def to_the_end(steps: Steps) -> Searcher:
+    """Return the search that ``steps`` end with."""
+
+    def search(series: Series) -> Search:
+        *_, whole = steps(series)
+        return whole
+
+    return search
+
+
+class Tried:
+    """What a search has tried so far, filled part by part.
+
+    Args:
+        rows: as many as it will try at most.
+        trades_min: fewer trades than this say nothing.
+    """
+
+    def __init__(self, rows: int, trades_min: int = TRADES_MIN) -> None:
+        self._table, self._results = np.empty(rows, TABLE), np.empty(rows, RESULT)
+        self._trades_min = trades_min
+        self._rows = 0
+        self._fast = 0.0
+
+    def add(self, table: Table, part: Sweep) -> None:
+        """Take in the sweep of the first rows of ``table``."""
+        rows = part.results.shape[0]
+        here = slice(self._rows, self._rows + rows)
+        self._table[here], self._results[here] = table[:rows], part.results
+        self._rows += rows
+        self._fast += rows * part.fast_share
+
+    def search(self) -> Search:
+        """Return everything tried so far."""
+        here = slice(0, self._rows)
+        share = self._fast / self._rows if self._rows else 1.0
+        return Search(self._table[here], self._results[here], self._trades_min, share)
