@@ -246,3 +246,41 @@ async def test_a_channel_that_is_blocked_ends_it_though_nobody_asked(world: Worl
     await world.ready()
     world.peer.last.send(error("CHANNEL_IS_BLOCKED"))
     assert isinstance(await world.failure(), HaltError)
+
+
+@pytest.mark.parametrize("code", ["RET_ACCOUNT_DISABLED", "CH_OA_CLIENT_NOT_FOUND", "RET_NO_SUCH_LOGIN"])
+def test_a_word_about_us_that_nobody_asked_for_is_settled_by_a_new_login(code: str) -> None:
+    async def tell(world: World) -> None:
+        await world.ready()
+        world.peer.last.send(error(code))
+        await world.passes(5)
+        assert world.states() == [LOST, READY]  # it was not so, or is not any more
+        world.peer.answers[pb.AccountAuthReq] = lambda _: [error(code)]
+        world.peer.last.send(error(code))
+        failure = await world.failure()
+        assert isinstance(failure, ConfigError)
+        assert failure.code == code
+
+    World().play(tell)
+
+
+@story()
+async def test_a_word_about_a_symbol_that_nobody_asked_for_changes_nothing(world: World) -> None:
+    await world.ready()
+    world.peer.last.send(error("UNKNOWN_SYMBOL"), error("SYMBOL_NOT_FOUND"))
+    await world.passes(5)
+    assert world.ctrader.is_ready
+    assert world.states() == []
+
+
+@pytest.mark.parametrize("code", ["UNKNOWN_SYMBOL", "RET_ACCOUNT_DISABLED", "CHANNEL_IS_BLOCKED"])
+def test_an_answer_to_somebody_else_locks_nobody_out(code: str) -> None:
+    async def tell(world: World) -> None:
+        await world.ready()
+        world.peer.last.session.send(error(code), world.peer.now_ms(), "somebody-elses-7")
+        world.peer.last.flush()
+        await world.passes(5)
+        assert world.ctrader.is_ready
+        assert world.states() == []
+
+    World().play(tell)

@@ -41,6 +41,8 @@ from palmbot.settings import CtraderCredentials
 REFRESH_EVERY_MS = 60_000  # at most one refresh of the token in this time
 MAINTENANCE_MAX_MS = 3_600_000  # how long the broker's word about the end of a maintenance is believed
 _CUTTING = ("CH_CLIENT_NOT_AUTHENTICATED", "CONNECTIONS_LIMIT_EXCEEDED")  # nothing more will come over this link
+_LOCKED = "CHANNEL_IS_BLOCKED"
+_ABOUT_SYMBOLS = ("SYMBOL_NOT_FOUND", "UNKNOWN_SYMBOL")
 _TRADING = (pb.NewOrderReq, pb.AmendPositionSLTPReq, pb.ClosePositionReq)
 _TEXT_MAX = 200
 _SECRET_LENGTH_MIN = 4
@@ -332,8 +334,15 @@ class Keeper:
             self._cut(declined.code)
         elif reaction is Reaction.REAUTHORISE:
             self._account_lost(declined.code)
-        elif reaction is Reaction.FATAL and request is None:
+        elif reaction is Reaction.FATAL and request is None and not event.client_msg_id:
+            self._on_verdict(declined)
+
+    def _on_verdict(self, declined: Declined) -> None:
+        """React to what nobody asked for: the answer to the next login says whether it is so."""
+        if declined.code == _LOCKED:
             self._lock_out(declined.code, declined.text)
+        elif declined.code not in _ABOUT_SYMBOLS:
+            self._account_lost(declined.code)
 
     def _account_granted(self) -> None:
         if self._is_granted:
