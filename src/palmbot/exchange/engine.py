@@ -109,6 +109,17 @@ class Engine:
         for listener in self._listeners:
             listener.ended()
 
+    def tick(self, tick: FeedTick) -> None:
+        """Let the market reach a tick that somebody brings, where the feed has none of its own.
+
+        Raises:
+            HaltError: the books cannot be written, or ``EXCHANGE_BROKEN``.
+        """
+        self._settle(tick)
+        if self._feed.at_boundary:
+            with self._whole():
+                self._commit()
+
     def _side(self) -> int:
         """Return the side of the one account there is; with several the path of a bar is nobody's (PARITY 15)."""
         accounts = self.venue.accounts
