@@ -84,6 +84,10 @@ class Visit:
         """Log the account in, as the bot does."""
         await authorise_account(self._link, account_id, access_token)
 
+    async def ask(self, request: Message, deadline_ms: int | None = None) -> Message | Declined:
+        """Return the answer to ``request``, a refusal too."""
+        return await self._link.ask(request, deadline_ms)
+
     async def need(self, request: Message) -> Message:
         """Return the answer to ``request``."""
         return await self._link.need(request)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from palmbot.calendar import Session
-from palmbot.core.types import BarArrays, Instrument, SentimentArrays
+from palmbot.core.types import BarArrays, Instrument, Int64Array, SentimentArrays
 from palmbot.errors import DataError, PalmbotError
 from palmbot.instruments import InstrumentSpec
 from palmbot.research.output import iso_time
@@ -77,8 +77,10 @@ def is_parquet(file: Path) -> bool:
         return False
 
 
-def write_series(path: Path, data: DataSet) -> None:
+def write_series(path: Path, data: DataSet, volume: Int64Array | None = None) -> None:
     """Write the bars and the instrument of ``data`` to ``path`` by way of a neighbour file.
+
+    ``volume`` is a column for other readers: nothing here decides by it, and no fingerprint holds it.
 
     Raises:
         PalmbotError: it cannot be written; what stood at ``path`` is untouched.
@@ -100,22 +102,52 @@ def write_series(path: Path, data: DataSet) -> None:
         "fingerprint": fingerprint(data.bars._replace(rate_e8=NO_RATES)),
         "instrument": _plain_spec(data.spec),
     }
-    frame = pl.DataFrame({name: getattr(data.bars, name) for name in COLUMNS})
+    columns = {name: getattr(data.bars, name) for name in COLUMNS}
+    frame = pl.DataFrame(columns if volume is None else columns | {"volume": volume})
     content = io.BytesIO()
     frame.write_parquet(content, compression="zstd", metadata={KEY: json.dumps(about)})
-    part = path.with_name(f".{path.name}.part")
+    write_whole(path, content.getbuffer())
+
+
+def write_whole(path: Path, content: memoryview) -> None:
+    """Replace ``path`` by ``content``; when this returns, content and name are on the disk.
+
+    Raises:
+        PalmbotError: ``DATA_NOT_WRITTEN``; what stood at ``path`` is untouched.
+    """
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(content.getbuffer())
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        part.write_bytes(content)
+        put_in_place(part, path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        todo = "Make room, give write permission, or choose another data_dir."
-        raise PalmbotError("DATA_NOT_WRITTEN", todo, file=path, reason=repr(error.strerror)) from error
+        raise not_written(path, error) from error
+
+
+def part_of(path: Path) -> Path:
+    """Return the neighbour that is written before it takes the place of ``path``."""
+    return path.with_name(f".{path.name}.part")
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Let ``part`` take the place of ``path`` durably. Raises ``OSError``."""
+    with part.open("rb") as stream:
+        os.fsync(stream.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def not_written(path: Path, error: Exception) -> PalmbotError:
+    """Return the failure to write ``path``, whose part is removed."""
+    with suppress(OSError):
+        part_of(path).unlink()
+    todo = "Make room, give write permission, or choose another data_dir."
+    reason = getattr(error, "strerror", None) or str(error)[:200]
+    return PalmbotError("DATA_NOT_WRITTEN", todo, file=path, reason=repr(reason))
 
 
 def read_series(path: Path) -> DataSet:
