@@ -11,7 +11,7 @@ import numpy as np
 
 from palmbot.research.search import TRADES_MIN, Search, Searcher
 from palmbot.research.sweep import Series, Sweep, sweep
-from palmbot.research.sweep_ledger import RESULT
+from palmbot.research.sweep_ledger import RESULT, Rows
 from palmbot.research.sweep_params import TABLE, Table
 
 PART_BAR_COMBINATIONS = 400_000_000  # of a part: a few tenths of a second
@@ -60,21 +60,26 @@ class Tried:
     """
 
     def __init__(self, rows: int, trades_min: int = TRADES_MIN) -> None:
+        self.rows = 0
         self._table, self._results = np.empty(rows, TABLE), np.empty(rows, RESULT)
         self._trades_min = trades_min
-        self._rows = 0
         self._fast = 0.0
 
-    def add(self, table: Table, part: Sweep) -> None:
-        """Take in the sweep of the first rows of ``table``."""
-        rows = part.results.shape[0]
-        here = slice(self._rows, self._rows + rows)
-        self._table[here], self._results[here] = table[:rows], part.results
-        self._rows += rows
-        self._fast += rows * part.fast_share
+    def fill(self, table: Table, parts: Iterator[Sweep]) -> Iterator[Search]:
+        """Take in the ``parts`` of ``table`` one by one; after each, yield everything tried so far."""
+        begin = self.rows
+        self._table[begin : begin + table.shape[0]] = table
+        for part in parts:
+            rows = part.results.shape[0]
+            self._results[self.rows : self.rows + rows] = part.results
+            self.rows += rows
+            self._fast += rows * part.fast_share
+            yield self._search()
 
-    def search(self) -> Search:
-        """Return everything tried so far."""
-        here = slice(0, self._rows)
-        share = self._fast / self._rows if self._rows else 1.0
-        return Search(self._table[here], self._results[here], self._trades_min, share)
+    def results_from(self, row: int) -> Rows:
+        """Return the results from ``row`` on."""
+        return self._results[row : self.rows]
+
+    def _search(self) -> Search:
+        here = slice(0, self.rows)
+        return Search(self._table[here], self._results[here], self._trades_min, self._fast / self.rows)

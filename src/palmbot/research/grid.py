@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -67,56 +66,34 @@ def axes_of(base: Params) -> Axes:
     return {**_ENTRIES.get(base.profile, {}), **_EXITS[base.stop_kind]}
 
 
-@dataclass(frozen=True, slots=True)
-class Points:
-    """The points of a grid that are tried.
+class Grid:
+    """All combinations of ``axes``, numbered, the last axis running fastest.
 
-    Attributes:
-        table: the combinations, in the order of the grid.
-        count: points of the whole grid.
-        impossible: points among them that contradict themselves and are left out; None: too many to be looked at.
-    """
-
-    table: Table
-    count: int
-    impossible: int | None
-
-
-def points_of(base: Params, axes: Axes, trials: int, seed: int) -> Points:
-    """Return every possible point of the grid of ``axes`` around ``base``, or ``trials`` of them drawn by ``seed``.
+    Args:
+        base: gives the other fields.
+        axes: fields to their values.
 
     Raises:
-        ConfigError: an axis is no field or has no fitting values, or every point contradicts itself.
+        ConfigError: an axis is no field or has no fitting values, or the numbers would not fit 64 bits.
     """
-    grid = Grid(base, axes)
-    rng = np.random.default_rng(seed)
-    if grid.count > COUNTED_MAX:
-        rows, impossible = _drawn(grid, trials, rng), None
-    else:
-        rows = np.flatnonzero(grid.is_possible(np.arange(grid.count)))
-        impossible = grid.count - rows.size
-        if rows.size > trials:
-            rows = np.sort(rng.choice(rows, trials, replace=False))
-    if rows.size == 0:
-        todo = (
-            "Choose axes so that rsi_low < rsi_high, sentiment_short < sentiment_long and warmup_bars > both periods."
-        )
-        raise ConfigError("GRID_IMPOSSIBLE", todo, points=grid.count)
-    return Points(grid.table(rows), grid.count, impossible)
-
-
-class Grid:
-    """All combinations of ``axes``, numbered, the last axis running fastest; ``base`` gives the other fields."""
 
     def __init__(self, base: Params, axes: Axes) -> None:
         for name, axis in axes.items():
             grid_of(base, {name: axis})  # refuses what is no axis
         self._base = base
         self._axes = {name: np.asarray(axis) for name, axis in axes.items()}
-        self._shape = tuple(axis.size for axis in self._axes.values())
-        self.count = math.prod(self._shape)
+        self.shape = tuple(axis.size for axis in self._axes.values())
+        self.count = math.prod(self.shape)
         if self.count > COUNT_MAX:
             raise ConfigError("GRID_TOO_LARGE", "Give the grid fewer axes, or fewer values to each.", points=self.count)
+
+    def sample(self, trials: int, seed: int) -> Table:
+        """Return the combinations that are tried: every possible one, or ``trials`` of them drawn by ``seed``.
+
+        Raises:
+            ConfigError: every point contradicts itself.
+        """
+        return self.table(self.draw(trials, seed))
 
     def table(self, points: Int64Array) -> Table:
         """Return the combinations of the numbers ``points``, shape (n,)."""
@@ -137,36 +114,63 @@ class Grid:
         )
         return np.broadcast_to(possible, points.shape)
 
+    def places(self, points: Int64Array) -> Int64Array:
+        """Return the place along each axis of the numbers ``points``, shape (n, axes)."""
+        places = np.empty((points.shape[0], len(self.shape)), np.int64)
+        for axis, size in reversed(tuple(enumerate(self.shape))):
+            points, places[:, axis] = np.divmod(points, size)
+        return places
+
+    def points(self, places: Int64Array) -> Int64Array:
+        """Return the numbers of ``places``, shape (n,); the inverse of ``places``."""
+        points = np.zeros(places.shape[0], np.int64)
+        for axis, size in enumerate(self.shape):
+            points = points * size + places[:, axis]
+        return points
+
+    def draw(self, trials: int, seed: int) -> Int64Array:
+        """Return ``trials`` different possible points, fewer where there are fewer, in order.
+
+        Raises:
+            ConfigError: every point contradicts itself.
+        """
+        rng = np.random.default_rng(seed)
+        drawn = self._drawn(trials, rng) if self.count > COUNTED_MAX else self._possible()
+        if drawn.size == 0:
+            todo = "Choose axes with rsi_low < rsi_high, sentiment_short < sentiment_long, warmup_bars > both periods."
+            raise ConfigError("GRID_IMPOSSIBLE", todo, points=self.count)
+        return drawn if drawn.size <= trials else np.sort(rng.choice(drawn, trials, replace=False))
+
+    def _possible(self) -> Int64Array:
+        """Return every possible point of a grid that can be counted."""
+        return np.flatnonzero(self.is_possible(np.arange(self.count)))
+
+    def _drawn(self, trials: int, rng: np.random.Generator) -> Int64Array:
+        """Return up to ``trials`` different possible points of a grid that is too large to be counted, in order."""
+        drawn = np.zeros(0, np.int64)
+        for _ in range(DRAWS_MAX):
+            more = rng.integers(self.count, size=trials)
+            every, first = np.unique(np.concatenate((drawn, more[self.is_possible(more)])), return_index=True)
+            drawn = every[np.argsort(first)][:trials]  # in the order of drawing: which come first is chance
+            if drawn.size == trials:
+                break
+        return np.sort(drawn)
+
+    def impossible(self) -> int | None:
+        """Return how many points contradict themselves; None where they are too many to be looked at."""
+        return None if self.count > COUNTED_MAX else self.count - self._possible().size
+
     def _columns(self, points: Int64Array) -> dict[str, NDArray[np.float64] | Int64Array]:
         """Return the values of the axes at ``points``."""
-        columns: dict[str, NDArray[np.float64] | Int64Array] = {}
-        for (name, axis), size in zip(reversed(self._axes.items()), reversed(self._shape), strict=True):
-            points, place = np.divmod(points, size)
-            columns[name] = axis[place]
-        return columns
+        places = self.places(points)
+        return {name: axis[places[:, at]] for at, (name, axis) in enumerate(self._axes.items())}
 
 
-def _drawn(grid: Grid, trials: int, rng: np.random.Generator) -> Int64Array:
-    """Return up to ``trials`` different possible points of a grid that is too large to be counted, in order."""
-    drawn = np.zeros(0, np.int64)
-    for _ in range(DRAWS_MAX):
-        more = rng.integers(grid.count, size=trials)
-        every, first = np.unique(np.concatenate((drawn, more[grid.is_possible(more)])), return_index=True)
-        drawn = every[np.argsort(first)][:trials]  # in the order of drawing: which come first is chance
-        if drawn.size == trials:
-            break
-    return np.sort(drawn)
-
-
-def steps(points: Points, evaluate: Evaluate, trades_min: int = TRADES_MIN) -> Steps:
-    """Return the search of ``points`` as it goes."""
+def in_order(table: Table, evaluate: Evaluate, trades_min: int = TRADES_MIN) -> Steps:
+    """Return the search through ``table``, row by row, as it goes."""
 
     def search(series: Series) -> Iterator[Search]:
-        tried, table = Tried(points.table.shape[0], trades_min), points.table
-        for part in evaluate(series, table):
-            tried.add(table, part)
-            table = table[part.results.shape[0] :]
-            yield tried.search()
+        return Tried(table.shape[0], trades_min).fill(table, evaluate(series, table))
 
     return search
 
@@ -179,6 +183,6 @@ def searcher(
     The points are drawn here, once: the same ones are tried on every series.
 
     Raises:
-        ConfigError: as ``points_of`` does.
+        ConfigError: an axis is no field or has no fitting values, or every point contradicts itself.
     """
-    return to_the_end(steps(points_of(base, axes, trials, seed), evaluate, trades_min))
+    return to_the_end(in_order(Grid(base, axes).sample(trials, seed), evaluate, trades_min))

@@ -10,7 +10,7 @@ from palmbot.core.types import Params, Profile, StopKind
 from palmbot.errors import ConfigError
 from palmbot.research import evaluate as evaluating
 from palmbot.research.evaluate import on_threads
-from palmbot.research.grid import GRID, axes_of, points_of, searcher, spaced, steps
+from palmbot.research.grid import GRID, Grid, axes_of, in_order, searcher, spaced
 from palmbot.research.sweep import sweep
 from palmbot.research.sweep_params import grid_of, params_at
 from palmbot.settings import BUILT_IN_PROFILES
@@ -21,10 +21,11 @@ AXES = {"rsi_high": spaced(50.0, 65.0, 5.0), "sl_atr": (1.0, 2.0), "tp_atr": (2.
 
 
 def test_the_grid_is_the_original_plans_with_its_defaults_among_the_points() -> None:
-    points = points_of(Params(), axes_of(Params()), 2_500, 1)
+    grid = Grid(Params(), GRID)
+    table = grid.sample(2_500, 1)
     assert axes_of(Params()) == GRID
-    assert (points.count, points.impossible, points.table.shape) == (2_025, 0, (2_025,))
-    assert tuple(Params()) in points.table.tolist()
+    assert (grid.count, grid.impossible(), table.shape) == (2_025, 0, (2_025,))
+    assert tuple(Params()) in table.tolist()
     ends = {name: (min(axis), max(axis)) for name, axis in GRID.items()}
     assert (ends["rsi_low"], ends["rsi_high"]) == ((20, 40), (60, 80))
     assert (ends["sentiment_long"], ends["sentiment_short"]) == ((20, 40), (-40, -20))
@@ -34,7 +35,7 @@ def test_the_grid_is_the_original_plans_with_its_defaults_among_the_points() -> 
 def test_a_profile_is_searched_along_its_own_axes() -> None:
     trend = axes_of(TREND)
     assert {"rsi_period", "rsi_high", "max_bars", "sl_atr", "tp_atr", "trail_atr"} == trend.keys()
-    assert points_of(TREND._replace(warmup_bars=250), trend, 2_500, 1).table.shape == (1_620,)
+    assert Grid(TREND._replace(warmup_bars=250), trend).sample(2_500, 1).shape == (1_620,)
     with_atr_stops = axes_of(Params(stop_kind=int(StopKind.ATR)))
     assert "rsi_low" in with_atr_stops
     assert "sl_atr" in with_atr_stops
@@ -43,12 +44,11 @@ def test_a_profile_is_searched_along_its_own_axes() -> None:
 
 
 def test_a_small_grid_is_tried_as_a_whole_in_order() -> None:
-    points = points_of(TREND, AXES, 16, seed=9)
-    assert points.table.tolist() == grid_of(TREND, AXES).tolist()
+    assert Grid(TREND, AXES).sample(16, seed=9).tolist() == grid_of(TREND, AXES).tolist()
 
 
 def test_of_a_large_grid_as_many_points_as_asked_for_are_drawn_by_the_seed() -> None:
-    draw = [points_of(Params(), GRID, 500, seed).table for seed in (1, 1, 2)]
+    draw = [Grid(Params(), GRID).sample(500, seed) for seed in (1, 1, 2)]
     assert draw[0].tolist() == draw[1].tolist() != draw[2].tolist()
     assert np.unique(draw[0]).size == 500
     whole = grid_of(Params(), GRID).tolist()
@@ -58,19 +58,21 @@ def test_of_a_large_grid_as_many_points_as_asked_for_are_drawn_by_the_seed() -> 
 
 def test_points_of_a_grid_that_nobody_could_count_are_drawn_too() -> None:
     axes = {name: spaced(1.0, 100.0, 1.0) for name in ("rsi_low", "rsi_high", "sl_atr", "tp_atr", "trail_atr")}
-    points = points_of(Params(), axes, 3_000, 4)
-    assert (points.count, points.impossible) == (100**5, None)
-    assert np.unique(points.table).size == 3_000
-    assert (points.table["rsi_low"] < points.table["rsi_high"]).all()
-    assert points.table["rsi_low"].min() < 5  # drawn from everywhere
-    assert points.table["sl_atr"].max() > 95
+    grid = Grid(Params(), axes)
+    table = grid.sample(3_000, 4)
+    assert (grid.count, grid.impossible()) == (100**5, None)
+    assert np.unique(table).size == 3_000
+    assert (table["rsi_low"] < table["rsi_high"]).all()
+    assert table["rsi_low"].min() < 5  # drawn from everywhere
+    assert table["sl_atr"].max() > 95
 
 
 def test_combinations_that_contradict_themselves_are_left_out_and_counted() -> None:
     axes = {"rsi_low": (30.0, 50.0, 70.0), "rsi_high": (50.0, 60.0), "rsi_period": (14, 300)}
-    points = points_of(Params(), axes, 100, 1)
-    assert (points.count, points.impossible) == (12, 9)
-    assert [(each.rsi_low, each.rsi_high) for each in (params_at(points.table, row) for row in range(3))] == [
+    grid = Grid(Params(), axes)
+    table = grid.sample(100, 1)
+    assert (grid.count, grid.impossible()) == (12, 9)
+    assert [(each.rsi_low, each.rsi_high) for each in (params_at(table, row) for row in range(3))] == [
         (30.0, 50.0),
         (30.0, 60.0),
         (50.0, 60.0),
@@ -93,7 +95,7 @@ def test_combinations_that_contradict_themselves_are_left_out_and_counted() -> N
 )
 def test_a_grid_that_means_nothing_is_refused(code: str, axes: dict[str, tuple[float, ...]]) -> None:
     with pytest.raises(ConfigError, match=code):
-        points_of(Params(), axes, 10, 1)
+        Grid(Params(), axes).sample(10, 1)
 
 
 def test_a_grid_of_one_is_a_search_of_one() -> None:
@@ -106,7 +108,7 @@ def test_a_search_is_the_sweep_of_its_points_whatever_its_parts(monkeypatch: pyt
     expected = sweep(series, grid_of(TREND, AXES), BALANCE_MINOR)
     monkeypatch.setattr(evaluating, "PART_ROWS_MIN", 3)
     monkeypatch.setattr(evaluating, "PART_BAR_COMBINATIONS", 1)
-    found = list(steps(points_of(TREND, AXES, 100, 1), on_threads(BALANCE_MINOR, 2), 1)(series))
+    found = list(in_order(Grid(TREND, AXES).sample(100, 1), on_threads(BALANCE_MINOR, 2), 1)(series))
     assert [each.trials for each in found] == [3, 6, 9, 12, 15, 16]
     assert found[-1].results.tolist() == expected.results.tolist()
     assert found[-1].table.tolist() == grid_of(TREND, AXES).tolist()
