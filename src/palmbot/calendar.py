@@ -107,6 +107,16 @@ def _week(session: Session) -> _Week:
     )
 
 
+def open_week(session: Session) -> tuple[tuple[int, int], ...]:
+    """Return when a week of ``session`` is open: disjoint spans in order, in ms from Monday 00:00, cut at its end.
+
+    Raises:
+        ValueError: an interval does not start in the week or does not end within a week of its start.
+    """
+    week = _week(session)
+    return tuple(zip(week.starts_ms, week.ends_ms, strict=True))
+
+
 def _utc_offset_ms(ts_ms: int, zone: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(ts_ms // 1000, UTC).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds() * 1000)

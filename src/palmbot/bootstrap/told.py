@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from palmbot.adapters.ctrader_terms import read_statement
+from palmbot.config.terms import differences
 from palmbot.model import AccountSnapshot, Difference
 from palmbot.protocol.messages import Message
+from palmbot.protocol.statement import Statement, instrument_of, refusals
 from palmbot.settings import Settings
 
 
@@ -36,5 +39,23 @@ async def told(client: Asks, settings: Settings) -> Told:
         ConfigError: there is no such symbol.
         RetryError: the link is down, or there is no answer.
     """
-    await client.standing()
-    return Told(settings)
+    account_id = (await client.standing()).account_id
+    return told_by(await read_statement(client.need, account_id, settings.instrument.symbol), settings)
+
+
+def told_by(statement: Statement, settings: Settings) -> Told:
+    """Return ``settings`` under the broker's terms.
+
+    Raises:
+        RefusedError: this symbol or account cannot be traded, and why.
+    """
+    for refusal in refusals(statement, wants_shorts=settings.params.allow_short == 1):
+        raise refusal
+    configured = settings.instrument
+    reading = instrument_of(statement, configured)
+    finer = reading.spec.core.money_digits - configured.core.money_digits
+    balance_minor = settings.balance_minor * 10**finer if finer >= 0 else settings.balance_minor // 10**-finer
+    return Told(
+        replace(settings, instrument=reading.spec, balance_minor=balance_minor),
+        differences(configured, reading.spec, reading.remarks),
+    )

@@ -174,7 +174,7 @@ INSTRUMENT = (
     Key("instrument.swap_period", Duration(HOUR_MS, DAY_MS), "time between two charges"),
     Key(
         "instrument.swap_triple",
-        Choice({day.lower(): index for index, day in enumerate(WEEKDAYS)}),
+        Choice({day.lower(): index for index, day in enumerate(WEEKDAYS)} | {"none": -1}),
         "day of the three-fold charge",
     ),
 )

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from palmbot.errors import InvariantError
 from palmbot.protocol._pb import palmbot_openapi_pb2 as pb
@@ -29,6 +30,7 @@ __all__ = [
     "payload_type",
     "pb",
     "serialise",
+    "unread",
 ]
 
 
@@ -124,6 +126,14 @@ def missing(message: Message) -> tuple[str, ...]:
     """Return the paths of required fields that are absent, or whose value we do not know: ``order.orderType``."""
     generated: Any = message  # the method is not in the base's type
     return () if message.IsInitialized() else tuple(generated.FindInitializationErrors())
+
+
+def unread(message: Message) -> tuple[str, ...]:
+    """Return the fields of ``message`` that say something newer than we are: enums, which now read as their default."""
+    known = message.DESCRIPTOR.fields_by_number
+    fields: Any = UnknownFieldSet(message)  # its iterator is not in the stubs
+    numbers = dict.fromkeys(field.field_number for field in fields)
+    return tuple(known[number].name for number in numbers if number in known)
 
 
 def _mend(message: Message, text: Text) -> None:

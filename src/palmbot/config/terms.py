@@ -1,0 +1,44 @@
+"""Where two instruments differ, in the words of the settings, so that what is shown can be written into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from palmbot.config.instrument import RATE_OF_UNIT, values_of
+from palmbot.config.keys import INSTRUMENT
+from palmbot.config.values import plain
+from palmbot.core.types import CommissionKind
+from palmbot.instruments import InstrumentSpec
+from palmbot.model import Difference
+
+
+def differences(configured: InstrumentSpec, told: InstrumentSpec, remarks: Mapping[str, str]) -> tuple[Difference, ...]:
+    """Return the settings that ``told`` states otherwise than ``configured``, and those that there are remarks on.
+
+    Args:
+        configured: the instrument of the settings.
+        told: the broker's.
+        remarks: on the broker's, by leaf of the setting.
+    """
+    ours, theirs = _shown(configured), _shown(told)
+    found = []
+    for leaf, text in theirs.items():
+        remark = remarks.get(leaf)
+        if text != ours[leaf]:
+            found.append(Difference(leaf, ours[leaf], text if remark is None else f"{text} ({remark})"))
+        elif remark is not None:
+            found.append(Difference(leaf, text, remark))
+    return tuple(found)
+
+
+def _shown(spec: InstrumentSpec) -> dict[str, str]:
+    """Return the settings of ``spec`` as text, by leaf."""
+    values: dict[str, Any] = values_of(spec)
+    shown = {key.leaf: key.kind.show(values[key.leaf]) for key in INSTRUMENT if key.leaf in values}
+    core = spec.core
+    if core.commission_kind == CommissionKind.PER_LOT_DEPOSIT and spec.quote_currency != spec.deposit_currency:
+        rate = plain(Decimal(core.commission_rate) / RATE_OF_UNIT)
+        shown["commission"] = f"{rate} {spec.deposit_currency} a lot"  # no setting says that
+    return shown
