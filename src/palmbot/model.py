@@ -307,6 +307,8 @@ class BotView:
     trades_count: int
     wins_count: int
     link: LinkState
+    opens_ms: int = 0  # when the market opens; 0 where it is open, or nobody knows
+    currency: str = ""  # of the account
 
 
 class Scope(StrEnum):

@@ -95,6 +95,7 @@ class RunSettings:
     resume_dir: Path | None = None
     exchange_file: Path | None = None  # ready line of an exchange in another process; None: one is built in
     seed: int = 1
+    dry_run: bool = False  # live quotes, and no order leaves this machine: said by the command alone
     host: str = "127.0.0.1"
     port: int = 8080
     web: bool = True
@@ -116,6 +117,7 @@ class Settings:
     data: DataSettings = field(default_factory=DataSettings)
     run: RunSettings = field(default_factory=RunSettings)
     explicit: frozenset[str] = frozenset()
+    has_balance: bool = False  # a person said the balance
 
     def params_for(self, period_ms: int) -> Params:
         """Return the parameters for bars of ``period_ms``; see `resolve_params`."""

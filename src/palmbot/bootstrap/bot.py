@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -14,9 +13,13 @@ from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
 from palmbot.adapters.lease import FileLease
+from palmbot.bootstrap.access import Access
 from palmbot.bootstrap.counterparty import Counterparty, Home, built_in, elsewhere
-from palmbot.bootstrap.outcome import Output, result_from
+from palmbot.bootstrap.dry_run import OnNote, dry_run
+from palmbot.bootstrap.ending import Ending
+from palmbot.bootstrap.outcome import Output, mode_of, result_from
 from palmbot.bootstrap.place import Place, place_of
+from palmbot.calendar import Session, is_open, next_open
 from palmbot.core.types import Params
 from palmbot.errors import RefusedError
 from palmbot.exchange.pacer import LockStep
@@ -30,26 +33,45 @@ from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner
 from palmbot.research.result import DataSet
 from palmbot.research.statistics import summarize
-from palmbot.settings import Settings
+from palmbot.settings import Environment, Settings
 
 VIEW_EVERY_S = 0.2
+_LASTING = ("step_px", "lot_cu", "money_digits", "day_start_ms")
 
 OnView = Callable[[BotView], None]
 
 
-def run_bot(settings: Settings, on_view: OnView | None, *, in_memory: bool = False) -> Output:
-    """Trade on paper until the data ends, the time is over, or a signal comes; return what was done.
+def run_bot(
+    settings: Settings,
+    on_view: OnView | None,
+    access: Access | None = None,
+    on_note: OnNote = lambda _note: None,
+    *,
+    in_memory: bool = False,
+) -> Output:
+    """Trade until the data ends, the time is over, or a signal comes; return what was done.
 
-    With ``in_memory`` nothing is kept: for measurements.
+    Args:
+        settings: what is traded, and how.
+        on_view: is shown the bot now and then.
+        access: to the account of demo or live, for a dry run.
+        on_note: is told what a person should know.
+        in_memory: nothing is kept: for measurements.
 
     Raises:
         RefusedError: another bot has this journal, or the account cannot be traded.
         HaltError: the journal cannot be written any more.
+        KeyboardInterrupt: a signal came before anything was traded.
     """
-    return asyncio.run(_run_bot(settings, on_view, in_memory=in_memory))
+    try:
+        return asyncio.run(_run_bot(settings, on_view, (access, on_note), in_memory=in_memory))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
-async def _run_bot(settings: Settings, on_view: OnView | None, *, in_memory: bool) -> Output:
+async def _run_bot(
+    settings: Settings, on_view: OnView | None, dry: tuple[Access | None, OnNote], *, in_memory: bool
+) -> Output:
     clock = SystemClock()
     place, settings = place_of(settings, clock)
     place.folder.mkdir(parents=True, exist_ok=True)
@@ -61,21 +83,30 @@ async def _run_bot(settings: Settings, on_view: OnView | None, *, in_memory: boo
             core = settings.instrument.core
             inbox = Inbox(period_ms=settings.run.period_ms, day_start_ms=core.day_start_ms)
             home = Home(place, journal, inbox, clock, in_memory)
-            async with _counterparty(settings, home) as counterparty:
-                return await _trade(settings, home, (counterparty, epoch), on_view)
+            with Ending() as ending:
+                async with _counterparty(settings, home, dry) as counterparty:
+                    return await _trade(home, (counterparty, epoch), ending, on_view)
         finally:
             await journal.close()
     finally:
         lease.release()
 
 
-def _counterparty(settings: Settings, home: Home) -> AbstractAsyncContextManager[Counterparty]:
+def _counterparty(
+    settings: Settings, home: Home, dry: tuple[Access | None, OnNote]
+) -> AbstractAsyncContextManager[Counterparty]:
+    if settings.run.dry_run:
+        return dry_run(settings, home, *dry)
+    if settings.run.environment is not Environment.PAPER:
+        todo = "Say --dry-run: this version sends no orders to a broker."
+        raise RefusedError("ORDERS_NOT_ALLOWED", todo, env=settings.run.environment)
     file = settings.run.exchange_file
     return built_in(settings, home) if file is None else elsewhere(settings, home, file)
 
 
-async def _trade(settings: Settings, home: Home, meets: tuple[Counterparty, int], on_view: OnView | None) -> Output:
+async def _trade(home: Home, meets: tuple[Counterparty, int], ending: Ending, on_view: OnView | None) -> Output:
     (other, epoch), journal, place = meets, home.journal, home.place
+    settings = other.settings
     spec, series = settings.instrument, other.series
     params = settings.params_for(series.period_ms)
     owner = Owner(_instance(journal), settings.profile, spec.symbol, epoch)
@@ -84,47 +115,43 @@ async def _trade(settings: Settings, home: Home, meets: tuple[Counterparty, int]
     )
     about = _about(settings, place, params, series, owner)
     _refuse_changed(journal, about)
-    wires = Wires(other.client, other.client, journal, other.pacer, home.clock)
+    wires = Wires(other.quotes, other.trading, journal, other.pacer, home.clock, other.market_ms)
     runner = Runner(trader, wires, home.inbox, about)
     if isinstance(other.pacer, LockStep):
         other.pacer.awaited = lambda: repr([each.client_order_id for each in trader.book.in_flight])
     before = other.costs()
-    labels = Labels("paper", series.synthetic, settings.profile, spec.digits)
-    await _together(runner, other, (settings.run.for_ms, home.clock), on_view, labels)
+    ending.runner = runner
+    labels = Labels(mode_of(settings.run), series.synthetic, settings.profile, spec.digits, spec.deposit_currency)
+
+    def show() -> None:
+        picture = view(trader, labels, _opens_ms(other.market_ms, spec.session))
+        if on_view is not None and picture is not None:
+            on_view(picture)
+
+    await _together(runner, other, (settings.run.for_ms, home.clock), show)
     costs = tuple(now - then for now, then in zip(other.costs(), before, strict=True))
     result, series = result_from(settings, params, journal, runner, (place.run_id, costs, series))
-    return Output(result, series, summarize(result, series), place.folder, runner.stop_reason)
+    return Output(result, series, summarize(result, series), place.folder, runner.stop_reason, run=settings.run)
 
 
 async def _together(
-    runner: Runner,
-    other: Counterparty,
-    limit: tuple[int | None, SystemClock],
-    on_view: OnView | None,
-    labels: Labels,
+    runner: Runner, other: Counterparty, limit: tuple[int | None, SystemClock], show: Callable[[], None]
 ) -> None:
     """Run the bot and what must run beside it; the first failure of any ends all, in order."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, runner.stop, signal.Signals(number).name)
     others = [asyncio.create_task(each()) for each in other.beside]
     for task in others:
         task.add_done_callback(lambda ended: runner.stop("the other side failed") if _failed(ended) else None)
     for_ms, clock = limit
     if for_ms is not None:
         others.append(asyncio.create_task(_stop_after(for_ms, clock, runner), name="for"))
-    if on_view is not None:
-        others.append(asyncio.create_task(_show(runner, labels, on_view, clock), name="view"))
+    others.append(asyncio.create_task(_show(show, clock), name="view"))
     try:
         await runner.run(other.on_started)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
         for task in others:
             task.cancel()
         outcomes = await asyncio.gather(*others, return_exceptions=True)
-    if on_view is not None:
-        _show_now(runner, labels, on_view)
+    show()
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
@@ -139,16 +166,16 @@ async def _stop_after(for_ms: int, clock: SystemClock, runner: Runner) -> None:
     runner.stop("the time is over")
 
 
-async def _show(runner: Runner, labels: Labels, on_view: OnView, clock: SystemClock) -> None:
+async def _show(show: Callable[[], None], clock: SystemClock) -> None:
     while True:
-        _show_now(runner, labels, on_view)
+        show()
         await clock.sleep(VIEW_EVERY_S)
 
 
-def _show_now(runner: Runner, labels: Labels, on_view: OnView) -> None:
-    picture = view(runner.trader, labels)
-    if picture is not None:
-        on_view(picture)
+def _opens_ms(market_ms: Callable[[], int] | None, session: Session) -> int:
+    """Return when the market opens; 0 where it is open, or its clock stands still until then."""
+    now_ms = 0 if market_ms is None else market_ms()
+    return 0 if market_ms is None or is_open(now_ms, session) else next_open(now_ms, session)
 
 
 def _instance(journal: Journal) -> str:
@@ -163,6 +190,7 @@ def _about(settings: Settings, place: Place, params: Params, series: DataSet, ow
         "instance": owner.instance,
         "epoch": owner.epoch,
         "mode": str(settings.run.environment),
+        "dry_run": settings.run.dry_run,
         "symbol": owner.symbol,
         "profile": settings.profile,
         "version": __version__,
@@ -192,8 +220,10 @@ def _refuse_changed(journal: Journal, about: dict[str, Any]) -> None:
 
 
 def _meaning(about: dict[str, Any]) -> dict[str, Any]:
-    """Return what the journaled state depends on."""
-    values = {name: about.get(name) for name in ("symbol", "period_ms", "data_fingerprint", "instrument")}
+    """Return what the journaled state depends on: not on a broker's charges, which may change any day."""
+    values = {name: about.get(name) for name in ("symbol", "period_ms", "data_fingerprint", "instrument", "synthetic")}
+    if about.get("dry_run"):
+        values["instrument"] = {name: about["instrument"].get(name) for name in _LASTING}
     return values | {
         name: about["params"].get(name) for name in ("rsi_period", "atr_period", "stop_kind", "spike_bars")
     }

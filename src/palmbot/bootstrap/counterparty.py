@@ -23,7 +23,7 @@ from palmbot.adapters.ctrader_login import FixedToken
 from palmbot.adapters.journal import Journal
 from palmbot.adapters.tls import client_context
 from palmbot.bootstrap.exchange import new_text
-from palmbot.bootstrap.market import generated_series, market_of, pieces_ms
+from palmbot.bootstrap.market import generated_series, market_of, pieces_ms, timeline_of
 from palmbot.bootstrap.place import Place
 from palmbot.bootstrap.ready import read_ready
 from palmbot.exchange.books import Books
@@ -41,8 +41,7 @@ from palmbot.exchange.values import Told
 from palmbot.instruments import InstrumentSpec
 from palmbot.live.inbox import Inbox
 from palmbot.model import LinkEvent, LinkState
-from palmbot.ports import Clock, Pacer
-from palmbot.research.known import read_sentiment
+from palmbot.ports import Clock, Pacer, Quotes, Trading
 from palmbot.research.result import DataSet
 from palmbot.sentiment.timeline import Timeline
 from palmbot.settings import CtraderCredentials, Environment, Settings
@@ -77,17 +76,21 @@ class Terminal:
 class Counterparty:
     """The other side of the wire, and what a run needs to know of it.
 
-    ``beside`` must run beside the bot. ``on_started`` is to be called once the bot wants quotes. ``costs`` are the
-    spread and slippage paid so far, in minor units <= 0; another process does not tell them.
+    ``settings`` hold the terms of the other side. ``beside`` must run beside the bot. ``on_started`` is to be called
+    once the bot wants quotes. ``costs`` are the spread and slippage paid so far, in minor units <= 0; another process
+    does not tell them. ``market_ms`` is the market clock where it is more than the newest quote's time.
     """
 
-    client: Ctrader
+    settings: Settings
+    quotes: Quotes
+    trading: Trading
     pacer: Pacer
     timeline: Timeline
     series: DataSet
     beside: tuple[Beside, ...]
     on_started: Callable[[], None] = lambda: None
     costs: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    market_ms: Callable[[], int] | None = None
 
 
 @asynccontextmanager
@@ -109,7 +112,9 @@ async def built_in(settings: Settings, home: Home) -> AsyncIterator[Counterparty
         pace = None if speed is None else Pace(home.clock, speed, spec.session)
         async with over_the_wire(engine, spec, pacer, Terminal(files, home.inbox, home.clock)) as client:
             yield Counterparty(
-                client=client,
+                settings=settings,
+                quotes=client,
+                trading=client,
                 pacer=pacer,
                 timeline=market.timeline,
                 series=market.series,
@@ -157,9 +162,8 @@ async def elsewhere(settings: Settings, home: Home, file: Path) -> AsyncIterator
     client = Ctrader(
         _config(settings.instrument, ready, Patience()), _wires(ready, home.clock, home.inbox, home.inbox.wake)
     )
-    rows = () if settings.data.sentiment_file is None else _sentiment(settings)
     series = replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)")
-    yield Counterparty(client, FreeRunning(), Timeline(rows), series, (client.run,))
+    yield Counterparty(settings, client, client, FreeRunning(), timeline_of(settings), series, (client.run,))
 
 
 class _End:
@@ -215,10 +219,3 @@ def _wires(ready: Ready, clock: Clock, inbox: Inbox, on_received: Callable[[], N
     dial = real_dial(ready.host, ready.port, client_context(ready.host, Path(ready.ca_file)))
     rng = Random(int.from_bytes(secret_bytes(8)))
     return CtraderWires(dial, clock, rng, FixedToken(ready.access_token), inbox, on_received)
-
-
-def _sentiment(settings: Settings) -> list[tuple[int, float]]:
-    if settings.data.sentiment_file is None:
-        return []
-    rows = read_sentiment(settings.data.sentiment_file, settings.data.time_zone)
-    return list(zip(rows.known_ms.tolist(), rows.score.tolist(), strict=True))

@@ -13,6 +13,7 @@ from palmbot.exchange.books import Books
 from palmbot.exchange.feed import Feed, FileFeed, GeneratedFeed
 from palmbot.exchange.market_arrays import history, history_sentiment
 from palmbot.research import data
+from palmbot.research.known import read_sentiment
 from palmbot.research.result import DataSet
 from palmbot.sentiment.timeline import Timeline
 from palmbot.settings import Settings
@@ -48,6 +49,18 @@ def market_of(settings: Settings, books: Books, journal: Journal) -> Market:
         timeline.add(newest.body["sentiment_known_ms"], newest.body["sentiment"])
     feed = GeneratedFeed(spec, state, sent, past, lambda row: timeline.add(row.known_ms, row.score))
     return Market(feed, timeline, generated_series(settings))
+
+
+def timeline_of(settings: Settings) -> Timeline:
+    """Return the sentiment of the file that ``settings`` name, for a market that comes without bars of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if settings.data.sentiment_file is None:
+        return Timeline()
+    rows = read_sentiment(settings.data.sentiment_file, settings.data.time_zone)
+    return Timeline(zip(rows.known_ms.tolist(), rows.score.tolist(), strict=True))
 
 
 def pieces_ms(settings: Settings) -> int:

@@ -12,7 +12,7 @@ from palmbot.live.runner import Runner
 from palmbot.research.journaled import Journaled, result_of, series_of
 from palmbot.research.result import DataSet, RunResult
 from palmbot.research.statistics import Summary
-from palmbot.settings import Settings
+from palmbot.settings import Environment, RunSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,28 @@ class Output:
     folder: Path | None
     stopped: str = ""
     exit_code: int = 0
+    run: RunSettings | None = None  # None of a backtest
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's object."""
-        return self.summary.to_json()
+        body = self.summary.to_json()
+        if self.run is not None:
+            body["summary"] |= {"mode": self.run.environment.value, "dry_run": self.run.dry_run}
+        return body
 
     def text(self) -> str:
         """Return a summary for a person."""
         from palmbot.research.terminal import terminal  # noqa: PLC0415 - only where it is shown
 
-        return terminal(self.summary, self.result, self.series, self.folder)
+        text = terminal(self.summary, self.result, self.series, self.folder)
+        return f"{mode_of(self.run)}: no order left this machine\n{text}" if self.run and self.run.dry_run else text
+
+
+def mode_of(run: RunSettings) -> str:
+    """Return where a run trades, as it is shown: ``paper``, or ``DEMO DRY RUN``."""
+    if not run.dry_run:
+        return run.environment.value
+    return "DRY RUN" if run.environment is Environment.PAPER else f"{run.environment.upper()} DRY RUN"
 
 
 def result_from(
@@ -52,7 +64,8 @@ def result_from(
         spread_minor=costs[0],
         slippage_minor=costs[1],
     )
-    return result_of(kept, settings.profile, params), series_of(kept, series) if series.synthetic else series
+    has_bars = settings.data.file is not None
+    return result_of(kept, settings.profile, params), series if has_bars else series_of(kept, series)
 
 
 def write_files(result: RunResult, series: DataSet, summary: Summary, folder: Path) -> None:

@@ -11,7 +11,7 @@ from palmbot.adapters.chance import name_part
 from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.ready import read_ready
 from palmbot.errors import ConfigError
-from palmbot.settings import DataSettings, Settings
+from palmbot.settings import DataSettings, Environment, Settings
 
 RUN_FILE = "run.json"
 
@@ -37,17 +37,21 @@ class Place:
 def place_of(settings: Settings, clock: SystemClock) -> tuple[Place, Settings]:
     """Return where the run is kept: a folder of its own for a file, the resumed one, or the default journal.
 
-    An account at an exchange in another process has a journal of its own, whatever port that exchange listens on.
+    An account at an exchange in another process has a journal of its own, whatever port that exchange listens on; and
+    so has a dry run, for what it did nobody else knows.
     """
     stamp = datetime.fromtimestamp(clock.utc_ms() / 1_000, UTC).strftime("%Y%m%dT%H%M%SZ")
     run_id = f"{stamp}-{name_part()}"
     resumed = settings.run.resume_dir
     if resumed is not None:
         return Place(resumed, run_id), _resumed(settings, resumed)
+    whose = None
     if settings.run.exchange_file is not None:
-        return Place(
-            settings.data_dir / f"account-{read_ready(settings.run.exchange_file).account_id}", run_id
-        ), settings
+        whose = f"account-{read_ready(settings.run.exchange_file).account_id}"
+    elif settings.run.environment is not Environment.PAPER:
+        whose = settings.run.environment.value
+    if whose is not None:
+        return Place(settings.data_dir / (f"{whose}-dry" if settings.run.dry_run else whose), run_id), settings
     if settings.data.file is None:
         return Place(settings.data_dir, run_id), settings
     folder = settings.data_dir / "runs" / run_id

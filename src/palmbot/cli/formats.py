@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from palmbot.core.types import Side
 from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS, PX, SECOND_MS, money_of_minor
 
+PAPER = "paper"  # the mode in which nothing else needs to be said
+
 
 def price(price_px: float, digits: int) -> str:
     """Return a price with the symbol's decimals."""

@@ -1,10 +1,10 @@
-"""The view of a running bot where there is no terminal: one plain line for each closed trade and each breaker."""
+"""The view of a running bot where there is no terminal: one plain line for each trade, breaker and closed market."""
 
 from __future__ import annotations
 
 from typing import TextIO
 
-from palmbot.cli.formats import lots, moment, money, price, side, span
+from palmbot.cli.formats import PAPER, lots, moment, money, price, side, span
 from palmbot.cli.reasons import describe
 from palmbot.core.types import Reason
 from palmbot.model import BotView, BreakerView, Trade
@@ -19,6 +19,7 @@ class Lines:
         self._out = out
         self._trades_count: int | None = None
         self._breakers: dict[int, BreakerView] = {}
+        self._opens_ms = 0
 
     def show(self, view: BotView) -> None:
         """Write the trades and breakers that are new since the last view."""
@@ -31,6 +32,10 @@ class Lines:
         for trade in reversed(view.trades[:new]):
             self._write(trade.exit_ms, self._trade(trade, view), view)
         self._write_breakers(view)
+        if view.opens_ms != self._opens_ms:
+            self._opens_ms = view.opens_ms
+            told = f"market closed, opens {moment(view.opens_ms)}Z" if view.opens_ms else "market open"
+            self._write(view.clock_ms, told, view)
 
     def _write_breakers(self, view: BotView) -> None:
         now = {tripped.reason: tripped for tripped in view.breakers}
@@ -46,10 +51,11 @@ class Lines:
     def _trade(self, trade: Trade, view: BotView) -> str:
         volume, digits = lots(trade.volume_cu, view.lot_cu), view.digits
         path = f"{price(trade.entry_px, digits)} -> {price(trade.exit_px, digits)}"
-        result = f"{money(trade.pnl_minor, view.money_digits, signed=True)} {self._currency}"
+        result = f"{money(trade.pnl_minor, view.money_digits, signed=True)} {view.currency or self._currency}"
         return f"trade {side(trade.side)} {volume} {path} {result}: {describe(trade.exit_reason)}"
 
     def _write(self, ts_ms: int, text: str, view: BotView) -> None:
         label = "SYNTHETIC " if view.synthetic else ""
+        label += f"{view.mode} " if view.mode != PAPER else ""
         self._out.write(f"{moment(ts_ms)}Z {label}{text}\n")
         self._out.flush()

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from palmbot.cli.formats import lots, moment, money, price, side, span
+from palmbot.cli.formats import PAPER, lots, moment, money, price, side, span
 from palmbot.cli.gauge import Fill, Track
 from palmbot.cli.reasons import describe
 from palmbot.core.types import Action, Reason
@@ -30,7 +30,10 @@ def header(view: BotView) -> RenderableType:
     title.append(f" {view.symbol} ", "bold reverse")
     if view.synthetic:  # before all else, so that no width cuts it off
         title.append(" SYNTHETIC ", "bold black on yellow")
-    title.append(f"  {view.profile}  {view.mode}")
+    if view.mode != PAPER:
+        title.append(f" {view.mode} ", "bold white on blue")
+    told = view.mode if view.mode == PAPER else "no order leaves this machine"
+    title.append(f"  {view.profile}  {told}")
     clock = Text(f"{moment(view.clock_ms, '%a %Y-%m-%d %H:%M')} UTC ")
     clock.append(view.link.value, LINK_STYLES[view.link])
     row = Table.grid(expand=True)
@@ -56,6 +59,8 @@ def market(view: BotView, settings: Settings) -> Panel:
 
 def _bar(view: BotView) -> tuple[str, Text]:
     bar = view.bar
+    if view.opens_ms:
+        return "closed", Text(f"opens {moment(view.opens_ms, '%a %Y-%m-%d %H:%M')} UTC", "yellow")
     if bar is None:
         return "bar", Text("none is forming", "dim")
     change = bar.close_px - bar.open_px
@@ -87,7 +92,7 @@ def _sentiment(view: BotView, settings: Settings) -> RenderableType:
 def account(view: BotView, settings: Settings) -> Panel:
     """Return equity, the day's result against its limit, drawdown, and the count of trades."""
     rows = _rows()
-    digits, currency = view.money_digits, settings.instrument.deposit_currency
+    digits, currency = view.money_digits, view.currency or settings.instrument.deposit_currency
     rows.add_row("equity", Text(f"{money(view.equity_minor, digits)} {currency}", "bold"))
     rows.add_row("balance", f"{money(view.balance_minor, digits)} {currency}")
     day_minor, limit_minor = view.equity_minor - view.day_open_minor, abs(view.daily_limit_minor)

@@ -191,6 +191,7 @@ def _settings(profile: str, name: str, values: Mapping[str, Assignment]) -> Sett
         data=DataSettings(**{key.field: value[key.name] for key in DATA if key.name in value}),
         run=RunSettings(**{key.field: value[key.name] for key in RUN if key.name in value}),
         explicit=frozenset(key.field for key in PARAMS if values[key.name].source != BUILT_IN),
+        has_balance="bot.balance" in values,
     )
     _check(settings, values)
     return settings

@@ -20,6 +20,7 @@ class Labels:
     synthetic: bool
     profile: str
     digits: int
+    currency: str = ""
 
 
 def breakers_of(guards: Breakers, watch: Watch, clock_ms: int) -> tuple[BreakerView, ...]:
@@ -42,8 +43,14 @@ def breakers_of(guards: Breakers, watch: Watch, clock_ms: int) -> tuple[BreakerV
     return tuple(found)
 
 
-def view(trader: Trader, labels: Labels) -> BotView | None:
-    """Return the picture of ``trader`` now; None before the first price."""
+def view(trader: Trader, labels: Labels, opens_ms: int = 0) -> BotView | None:
+    """Return the picture of ``trader`` now; None before the first price.
+
+    Args:
+        trader: the bot.
+        labels: what is said of the run as a whole.
+        opens_ms: when the market opens, where it is closed now.
+    """
     state, mark, book, feed = trader.state, trader.feed.mark, trader.book, trader.feed
     if state is None or mark is None:
         return None
@@ -80,4 +87,6 @@ def view(trader: Trader, labels: Labels) -> BotView | None:
         trades_count=trader.trades_count,
         wins_count=trader.wins_count,
         link=LinkState.LOST if trader.watch.link_lost else LinkState.READY,
+        opens_ms=opens_ms,
+        currency=labels.currency,
     )
