@@ -7,9 +7,11 @@ None means that the data cannot say it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from palmbot.core.types import Float64Array, Params
+import numpy as np
+
+from palmbot.core.types import Float64Array, Int64Array, Params
 from palmbot.model import Trade
 from palmbot.research.bootstrap import Band
 
@@ -25,6 +27,20 @@ class Tally:
     profit_factor: float | None  # None where no trade lost
     max_drawdown_pct: float
     net_minor: int
+    drawdown_at_1pct_pct: float | None = None  # of closed trades, as if each had risked 1 %; None: risk unknown
+    geometry_win_rate: float | None = None  # what stop and target alone would win, as ``statistics`` has it
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Equity bar by bar, shape (n,): at each bar's close, and the lowest at any mark of it."""
+
+    ts_ms: Int64Array
+    equity_minor: Int64Array
+    low_minor: Int64Array
+
+
+NO_CURVE = Curve(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,8 @@ class Window:
     """One step of a walk-forward: what was best in training, and what it came to in the bars after.
 
     Bars are indices, ends excluded. Between training and test lie the purged bars, in which a training trade could
-    still have been open. ``params`` None: nothing in training had a score, so the test was sat out.
+    still have been open, and then the embargoed ones, in which what is alike from bar to bar fades. ``params`` None:
+    nothing in training had a score, so the test was sat out.
     """
 
     train_from: int
@@ -44,18 +61,27 @@ class Window:
     params: Params | None
     train: Tally | None
     test: Tally
-    embargoed: int = 0  # bars before training began again after an earlier test
+    embargoed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WalkForward:
-    """All steps of one kind, and their test trades taken together."""
+    """All steps of one kind, and their test trades taken together: one account, its balance carried on.
+
+    Attributes:
+        halts: (time in ms, reason) of every breaker trip out of sample.
+        stopped_out_ms: 0, or when a broker would have closed for lack of margin: nothing is traded after it.
+    """
 
     kind: str  # "rolling" or "anchored"
     windows: tuple[Window, ...]
     trades: tuple[Trade, ...]  # out of sample, in order of time
     tally: Tally
     profit_factor_band: Band | None  # 90 %: its low end is the 5 % bound
+    curve: Curve = field(default=NO_CURVE, repr=False)
+    start_balance_minor: int = 0
+    halts: tuple[tuple[int, int], ...] = ()
+    stopped_out_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
