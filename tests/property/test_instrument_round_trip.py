@@ -125,7 +125,7 @@ def meaning(spec: InstrumentSpec) -> InstrumentSpec:
 def test_what_an_exchange_lists_is_what_a_client_reads(spec: InstrumentSpec) -> None:
     reading = instrument_of(stated(spec), spec)
     assert reading.spec == spec  # the very same: nothing is spelled anew that meant the same
-    assert {each.name for each in differences(spec, reading.spec, reading.remarks)} == {"spread", "slippage"}
+    assert {each.name for each in differences(spec, reading)} == {"spread", "slippage"}
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, cast
 
 from palmbot.adapters.ctrader_link import Link
-from palmbot.adapters.ctrader_spots import Leg, chain_of
 from palmbot.errors import ConfigError, RefusedError, RetryError
+from palmbot.protocol.chain import Leg, chain_of
 from palmbot.protocol.codec import Terms
 from palmbot.protocol.codec_errors import Declined, error_of
 from palmbot.protocol.codes import Reaction
 from palmbot.protocol.messages import Message, name, payload_type, pb
+from palmbot.protocol.statement import DIGITS_MAX, full_of, listed_as, money_digits_of, within
 from palmbot.settings import CtraderCredentials, Environment
 
 if TYPE_CHECKING:
     from palmbot.adapters.tokens import TokenKeeper
-
-_MONEY_DIGITS, _MONEY_DIGITS_MAX = 2, 8  # usual, and the most that a broker is known to use
-_DIGITS_MAX = 5  # what an integer of 1e-5 can hold
 
 
 class TokenSource(Protocol):
@@ -150,39 +147,27 @@ async def read_facts(link: Link, account_id: int, symbol: str) -> Facts:
     """Return what must be known of the account and of ``symbol``.
 
     Raises:
-        ConfigError: there is no such symbol, or it cannot be traded with.
+        ConfigError: there is no such symbol.
+        RefusedError: the broker has retired it, or it cannot be counted with.
         RetryError: not now.
     """
     trader = cast("pb.TraderRes", await link.need(pb.TraderReq(ctidTraderAccountId=account_id))).trader
-    listing = cast("pb.SymbolsListRes", await link.need(pb.SymbolsListReq(ctidTraderAccountId=account_id)))
-    light = _light(listing.symbol, symbol)
+    everything = pb.SymbolsListReq(ctidTraderAccountId=account_id, includeArchivedSymbols=True)
+    listing = cast("pb.SymbolsListRes", await link.need(everything))
+    if not listing.symbol:
+        raise RetryError("NO_SYMBOLS", "Try again later: the broker lists nothing.")
+    light = listed_as(symbol, listing)
     asked = pb.SymbolByIdReq(ctidTraderAccountId=account_id, symbolId=[light.symbolId])
-    full = cast("pb.SymbolByIdRes", await link.need(asked)).symbol
-    if not full or not 0 <= full[0].digits <= _DIGITS_MAX:
-        facts = {"symbol": symbol, "digits": full[0].digits if full else None}
-        raise ConfigError("SYMBOL_UNFIT", "Trade another symbol: this one is archived or has too many digits.", **facts)
-    money_digits = trader.moneyDigits if trader.HasField("moneyDigits") else _MONEY_DIGITS
-    if money_digits > _MONEY_DIGITS_MAX:
-        raise ConfigError("ACCOUNT_UNFIT", "Trade another account: its money has too many digits.", digits=money_digits)
+    full = full_of(light, cast("pb.SymbolByIdRes", await link.need(asked)))
     terms = Terms(
         account_id=account_id,
-        money_digits=money_digits,
+        money_digits=money_digits_of(trader),
         symbol_id=light.symbolId,
         symbol=symbol,
-        digits=full[0].digits,
+        digits=within("digits", full.digits, 0, DIGITS_MAX),
         names=MappingProxyType({each.symbolId: each.symbolName for each in listing.symbol}),
     )
     return Facts(terms, await _chain(link, account_id, light.quoteAssetId, trader.depositAssetId))
-
-
-def _light(listed: Iterable[pb.LightSymbol], symbol: str) -> pb.LightSymbol:
-    known = {each.symbolName: each for each in listed}
-    if not known:
-        raise RetryError("NO_SYMBOLS", "Try again later: the broker lists nothing.")
-    if symbol not in known:
-        near = sorted(each for each in known if each[:3].upper() == symbol[:3].upper())
-        raise ConfigError("SYMBOL_NOT_FOUND", "Name a symbol as this broker does.", symbol=symbol, near=",".join(near))
-    return known[symbol]
 
 
 async def _chain(link: Link, account_id: int, first_asset_id: int, last_asset_id: int) -> tuple[Leg, ...] | None:

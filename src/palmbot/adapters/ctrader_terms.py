@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from palmbot.adapters.ctrader_spots import chain_of
 from palmbot.errors import ConfigError, RejectedError
+from palmbot.protocol.chain import chain_of
 from palmbot.protocol.messages import Message, pb
-from palmbot.protocol.statement import Statement, archived
+from palmbot.protocol.statement import Statement, full_of, listed_as, tiers_of
 
 Need = Callable[[Message], Awaitable[Message]]
-NEAR_MAX = 8  # names that are shown instead of the one that is not there
 
 
 async def read_statement(need: Need, account_id: int, symbol: str) -> Statement:
@@ -32,10 +31,7 @@ async def read_statement(need: Need, account_id: int, symbol: str) -> Statement:
     asked = pb.SymbolsListReq(ctidTraderAccountId=account_id, includeArchivedSymbols=True)
     light = listed_as(symbol, cast("pb.SymbolsListRes", await need(asked)))
     by_id = pb.SymbolByIdReq(ctidTraderAccountId=account_id, symbolId=[light.symbolId])
-    answer = cast("pb.SymbolByIdRes", await need(by_id))
-    if not answer.symbol:
-        raise archived(symbol, max((each.utcLastUpdateTimestamp for each in answer.archivedSymbol), default=None))
-    full = answer.symbol[0]
+    full = full_of(light, cast("pb.SymbolByIdRes", await need(by_id)))
     return Statement(
         trader=trader,
         light=light,
@@ -46,31 +42,12 @@ async def read_statement(need: Need, account_id: int, symbol: str) -> Statement:
     )
 
 
-def listed_as(symbol: str, listed: pb.SymbolsListRes) -> pb.LightSymbol:
-    """Return the entry of ``symbol`` in a list of all, archived ones too.
-
-    Raises:
-        ConfigError: there is none.
-        RefusedError: the broker has retired it, or is about to: a symbol on its way out may stand in both lists.
-    """
-    gone = next((each for each in listed.archivedSymbol if each.name == symbol), None)
-    if gone is not None:
-        raise archived(symbol, gone.utcLastUpdateTimestamp)
-    found = next((each for each in listed.symbol if each.symbolName == symbol), None)
-    if found is None:
-        near = sorted(each.symbolName for each in listed.symbol if each.symbolName[:3].upper() == symbol[:3].upper())
-        todo = "Name it as this broker does (instrument.symbol); another broker may offer it."
-        raise ConfigError("SYMBOL_NOT_FOUND", todo, symbol=symbol, near=",".join(near[:NEAR_MAX]))
-    return found
-
-
 async def _tiers(need: Need, account_id: int, full: pb.Symbol) -> tuple[int, ...]:
     """Return the leverages of a symbol by exposure; none where the account's alone counts."""
     if not full.HasField("leverageId"):
         return ()
     request = pb.GetDynamicLeverageByIDReq(ctidTraderAccountId=account_id, leverageId=full.leverageId)
-    answer = cast("pb.GetDynamicLeverageByIDRes", await need(request))
-    return tuple(each.leverage for each in answer.leverage.tiers if each.leverage > 0)
+    return tiers_of(cast("pb.GetDynamicLeverageByIDRes", await need(request)))
 
 
 async def _has_chain(need: Need, account_id: int, first_asset_id: int, last_asset_id: int) -> bool:

@@ -29,6 +29,7 @@ from palmbot.bootstrap.exchange import new_text
 from palmbot.bootstrap.ready import read_ready
 from palmbot.config import Sources, load_settings
 from palmbot.config.credentials import load_credentials, load_token_settings
+from palmbot.config.terms import differences
 from palmbot.diagnose import Check, Examination, Found, Limits, Patient, examine
 from palmbot.diagnose.home import look_at_tokens
 from palmbot.diagnose.server import Server
@@ -87,6 +88,7 @@ async def _examined(
             access_token=whom.access_token,
             try_folder=try_folder,
             read_schema=read_schema,
+            compare=differences,
             network=Outside(clock),
             clock=clock,
         )

@@ -57,5 +57,5 @@ def told_by(statement: Statement, settings: Settings) -> Told:
     balance_minor = settings.balance_minor * 10**finer if finer >= 0 else settings.balance_minor // 10**-finer
     return Told(
         replace(settings, instrument=reading.spec, balance_minor=balance_minor),
-        differences(configured, reading.spec, reading.remarks),
+        differences(configured, reading),
     )

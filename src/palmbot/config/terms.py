@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,20 +11,15 @@ from palmbot.config.values import plain
 from palmbot.core.types import CommissionKind
 from palmbot.instruments import InstrumentSpec
 from palmbot.model import Difference
+from palmbot.protocol.statement import Reading
 
 
-def differences(configured: InstrumentSpec, told: InstrumentSpec, remarks: Mapping[str, str]) -> tuple[Difference, ...]:
-    """Return the settings that ``told`` states otherwise than ``configured``, and those that there are remarks on.
-
-    Args:
-        configured: the instrument of the settings.
-        told: the broker's.
-        remarks: on the broker's, by leaf of the setting.
-    """
-    ours, theirs = _shown(configured), _shown(told)
+def differences(configured: InstrumentSpec, reading: Reading) -> tuple[Difference, ...]:
+    """Return the settings that the broker states otherwise than ``configured``, and those that a remark is about."""
+    ours, theirs = _shown(configured), _shown(reading.spec)
     found = []
     for leaf, text in theirs.items():
-        remark = remarks.get(leaf)
+        remark = reading.remarks.get(leaf)
         if text != ours[leaf]:
             found.append(Difference(leaf, ours[leaf], text if remark is None else f"{text} ({remark})"))
         elif remark is not None:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import cast
+from typing import NamedTuple, cast
 
-from palmbot.diagnose.check import Found, wrong
+from palmbot.diagnose.check import Found
 from palmbot.diagnose.server import Line
-from palmbot.diagnose.symbol import Listed, differences
 from palmbot.errors import RetryError
+from palmbot.instruments import InstrumentSpec
+from palmbot.model import Difference
+from palmbot.protocol.chain import chain_of
 from palmbot.protocol.messages import pb
+from palmbot.protocol.statement import (
+    NOT_STATED,
+    Reading,
+    Statement,
+    account_refusals,
+    full_of,
+    instrument_of,
+    listed_as,
+    no_conversion,
+    symbol_refusals,
+    tiers_of,
+)
 from palmbot.settings import CtraderCredentials, Settings
 
-_NEAR_MAX = 8  # names that are shown instead of the one that is not there
-_RIGHTS: Mapping[int, str] = MappingProxyType(
-    {
-        pb.CLOSE_ONLY: "The broker lets this account close positions only: ask the broker why.",
-        pb.NO_TRADING: "The broker lets this account not trade: ask the broker why.",
-        pb.NO_LOGIN: "The broker lets nobody log in to this account: ask the broker why.",
-    }
-)
-_MODES: Mapping[int, str] = MappingProxyType(
-    {
-        pb.CLOSE_ONLY_MODE: "The broker takes closing orders only for this symbol: trade another, or wait.",
-        pb.DISABLED_WITHOUT_PENDINGS_EXECUTION: "The broker does not trade this symbol now: trade another, or wait.",
-        pb.DISABLED_WITH_PENDINGS_EXECUTION: "The broker does not trade this symbol now: trade another, or wait.",
-    }
-)
+Compare = Callable[[InstrumentSpec, Reading], tuple[Difference, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,13 @@ class Opened:
     line: Line
     account_id: int
     trader: pb.Trader
+
+
+class Listed(NamedTuple):
+    """One symbol of the broker's: in brief, and in full."""
+
+    light: pb.LightSymbol
+    full: pb.Symbol
 
 
 async def look_at_application(line: Line, credentials: CtraderCredentials) -> Found[Line]:
@@ -64,58 +70,52 @@ async def look_at_account(line: Line, credentials: CtraderCredentials, access_to
 
 async def look_at_rights(opened: Opened) -> Found[int]:
     """Say whether the account may trade."""
-    rights = opened.trader.accessRights
-    if rights != pb.FULL_ACCESS:
-        todo = _RIGHTS.get(rights, "Ask the broker what this account may do.")
-        raise wrong("NO_FULL_ACCESS", todo, rights=_name(pb.AccessRights, rights))
-    return Found(rights, "full access")
+    for refusal in account_refusals(opened.trader):
+        if refusal.code == "NO_FULL_ACCESS":
+            raise refusal
+    return Found(opened.trader.accessRights, "full access")
 
 
 async def look_at_kind(opened: Opened) -> Found[int]:
-    """Say whether it is the kind of account that is traded here: hedged, and free to place plain stops."""
+    """Say whether it is the kind of account that is traded here: hedged, with swaps, free to place plain stops."""
     trader = opened.trader
-    if trader.accountType != pb.HEDGED:
-        todo = "Use a hedged account: on others a position is not one's own."
-        raise wrong("NOT_HEDGED", todo, kind=_name(pb.AccountType, trader.accountType))
-    if trader.isLimitedRisk:
-        todo = "Use an account without limited risk: on this one every order needs a guaranteed stop loss."
-        raise wrong("LIMITED_RISK", todo, account=opened.account_id)
-    swaps = "swap-free" if trader.swapFree else "with swaps"
-    return Found(trader.accountType, f"hedged, {swaps}, leverage 1:{trader.leverageInCents / 100:g}")
+    for refusal in account_refusals(trader):
+        if refusal.code != "NO_FULL_ACCESS":
+            raise refusal
+    return Found(trader.accountType, f"hedged, with swaps, leverage 1:{trader.leverageInCents / 100:g}")
 
 
 async def look_at_symbol(opened: Opened, settings: Settings) -> Found[Listed]:
     """Find the symbol, and whether it is traded."""
     account_id, name = opened.account_id, settings.instrument.symbol
-    answer = cast("pb.SymbolsListRes", await opened.line.need(pb.SymbolsListReq(ctidTraderAccountId=account_id)))
-    light = next((each for each in answer.symbol if each.symbolName == name), None)
-    if light is None:
-        near = sorted(each.symbolName for each in answer.symbol if each.symbolName[:3].upper() == name[:3].upper())
-        todo = "Name it as this broker does (instrument.symbol); another broker may offer it."
-        raise wrong("SYMBOL_NOT_FOUND", todo, symbol=name, listed=len(answer.symbol), near=",".join(near[:_NEAR_MAX]))
-    asked = pb.SymbolByIdReq(ctidTraderAccountId=account_id, symbolId=[light.symbolId])
-    full = cast("pb.SymbolByIdRes", await opened.line.need(asked)).symbol
-    if not full:
-        raise wrong("SYMBOL_ARCHIVED", "Trade another symbol: the broker has retired this one.", symbol=name)
-    mode = full[0].tradingMode
-    if mode != pb.ENABLED or not (light.enabled or not light.HasField("enabled")):
-        todo = _MODES.get(mode, "The broker has disabled this symbol: trade another, or wait.")
-        raise wrong("SYMBOL_NOT_TRADED", todo, symbol=name, mode=_name(pb.TradingMode, mode), enabled=light.enabled)
-    short = "" if full[0].enableShortSelling or not full[0].HasField("enableShortSelling") else ", no short selling"
-    return Found(Listed(light, full[0]), f"{name} is number {light.symbolId}, traded{short}")
+    asked = pb.SymbolsListReq(ctidTraderAccountId=account_id, includeArchivedSymbols=True)
+    light = listed_as(name, cast("pb.SymbolsListRes", await opened.line.need(asked)))
+    by_id = pb.SymbolByIdReq(ctidTraderAccountId=account_id, symbolId=[light.symbolId])
+    full = full_of(light, cast("pb.SymbolByIdRes", await opened.line.need(by_id)))
+    for refusal in symbol_refusals(light, full, wants_shorts=settings.params.allow_short == 1):
+        raise refusal
+    short = "" if full.enableShortSelling or not full.HasField("enableShortSelling") else ", no short selling"
+    return Found(Listed(light, full), f"{name} is number {light.symbolId}, traded{short}")
 
 
-async def look_at_instrument(opened: Opened, listed: Listed, settings: Settings) -> Found[int]:
-    """Compare the limits that are configured with the broker's."""
-    asked = pb.AssetListReq(ctidTraderAccountId=opened.account_id)
-    answer = cast("pb.AssetListRes", await opened.line.need(asked))
+async def look_at_instrument(opened: Opened, listed: Listed, settings: Settings, compare: Compare) -> Found[int]:
+    """Compare the configured terms with the broker's."""
+    account_id, full = opened.account_id, listed.full
+    answer = cast("pb.AssetListRes", await opened.line.need(pb.AssetListReq(ctidTraderAccountId=account_id)))
     assets = {each.assetId: each.name for each in answer.asset}
+    tiers: tuple[int, ...] = ()
+    if full.HasField("leverageId"):
+        asked = pb.GetDynamicLeverageByIDReq(ctidTraderAccountId=account_id, leverageId=full.leverageId)
+        tiers = tiers_of(cast("pb.GetDynamicLeverageByIDRes", await opened.line.need(asked)))
     spec = settings.instrument
-    found = differences(listed, opened.trader, assets, spec)
+    reading = instrument_of(Statement(opened.trader, listed.light, full, assets, tiers), spec)
+    found = [each for each in compare(spec, reading) if each.broker != NOT_STATED]
     if not found:
-        return Found(0, "digits, lot, volumes, stops, currencies and leverage are as configured")
-    todo = f"On this account the broker's numbers count. Write them in [instrument.{spec.name}] to backtest with them."
-    return Found(len(found), "; ".join(found), todo)
+        return Found(0, "every term that the broker states is as configured; it states no spread and no slippage")
+    todo = f"On this account the broker's terms count. Write them in [instrument.{spec.name}] to backtest with them."
+    return Found(
+        len(found), "; ".join(f"{each.name} {each.broker}, configured {each.configured}" for each in found), todo
+    )
 
 
 async def look_at_conversion(opened: Opened, listed: Listed) -> Found[int]:
@@ -124,17 +124,7 @@ async def look_at_conversion(opened: Opened, listed: Listed) -> Found[int]:
     if first == last:
         return Found(0, "none is needed: the symbol is quoted in the account's currency")
     asked = pb.SymbolsForConversionReq(ctidTraderAccountId=opened.account_id, firstAssetId=first, lastAssetId=last)
-    chain = cast("pb.SymbolsForConversionRes", await opened.line.need(asked)).symbol
-    reached = first
-    for each in chain:
-        ends = {each.baseAssetId: each.quoteAssetId, each.quoteAssetId: each.baseAssetId}
-        reached = ends.get(reached, -1)
-    if reached != last:
-        todo = "Use an account in the symbol's currency: without a rate nothing can be sized."
-        raise wrong("NO_CONVERSION", todo, first_asset=first, last_asset=last, symbols=len(chain))
-    return Found(len(chain), f"over {', '.join(each.symbolName for each in chain)}")
-
-
-def _name(enum: type[pb.AccessRights] | type[pb.AccountType] | type[pb.TradingMode], number: int) -> str:
-    """Return an enum's name, or the number where it is newer than we are."""
-    return enum.Name(number) if number in enum.values() else str(number)
+    symbols = cast("pb.SymbolsForConversionRes", await opened.line.need(asked)).symbol
+    if chain_of(symbols, first, last) is None:
+        raise no_conversion(listed.light.symbolName)
+    return Found(len(symbols), f"over {', '.join(each.symbolName for each in symbols)}")

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from palmbot.diagnose import account, home, server
+from palmbot.diagnose.account import Compare
 from palmbot.diagnose.check import Examination, Found, Look
 from palmbot.diagnose.server import Line, Network, Server
 from palmbot.ports import Clock
@@ -34,6 +35,7 @@ class Patient:
     access_token: Callable[[], Awaitable[Found[str]]]
     try_folder: Callable[[Path], int]
     read_schema: Callable[[Path], tuple[str | None, str]]
+    compare: Compare
     network: Network
     clock: Clock
 
@@ -53,7 +55,7 @@ async def examine(patient: Patient, exam: Examination) -> None:
         exam.hide(token.value)
     async with AsyncExitStack() as stack:
         line = await _look_at_server(patient, exam, stack, (where, credentials))
-        await _look_at_account(exam, line, (credentials, token, settings))
+        await _look_at_account(exam, line, (credentials, token, settings), patient.compare)
 
 
 async def _look_at_server(
@@ -83,6 +85,7 @@ async def _look_at_account(
     exam: Examination,
     line: Look[Line],
     known: tuple[Look[CtraderCredentials], Look[str], Look[Settings]],
+    compare: Compare,
 ) -> None:
     credentials, token, settings = known
     application = await exam.look("application", account.look_at_application, line, credentials)
@@ -90,5 +93,6 @@ async def _look_at_account(
     await exam.look("access rights", account.look_at_rights, opened)
     await exam.look("account type", account.look_at_kind, opened)
     symbol = await exam.look("symbol", account.look_at_symbol, opened, settings)
-    await exam.look("instrument", account.look_at_instrument, opened, symbol, settings)
+    instrument = partial(account.look_at_instrument, compare=compare)
+    await exam.look("instrument", instrument, opened, symbol, settings)
     await exam.look("conversion", account.look_at_conversion, opened, symbol)

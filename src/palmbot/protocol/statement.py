@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from palmbot.core.types import CostKind, Instrument
-from palmbot.errors import RefusedError
+from palmbot.errors import ConfigError, RefusedError
 from palmbot.instruments import InstrumentSpec
 from palmbot.protocol.charges import Money, commission_of, swap_of
 from palmbot.protocol.messages import pb, unread
@@ -23,6 +23,7 @@ DIGITS_MAX = 5  # what prices of 1e-5 can hold
 MONEY_DIGITS, MONEY_DIGITS_MAX = 2, 8  # usual, and the most that a broker is known to use
 NOT_STATED = "not stated: the configured one is an assumption"
 _VOLUME_MAX_CU = 2**53
+_NEAR_MAX = 8  # names that are shown instead of the one that is not there
 _RIGHTS = MappingProxyType(
     {
         pb.CLOSE_ONLY: "The broker lets this account close positions only: ask the broker why.",
@@ -81,6 +82,47 @@ class Volumes(NamedTuple):
     volume_max_cu: int
 
 
+# -- what is listed
+
+
+def listed_as(symbol: str, listed: pb.SymbolsListRes) -> pb.LightSymbol:
+    """Return the entry of ``symbol`` in a list of all, archived ones too.
+
+    Raises:
+        ConfigError: there is none.
+        RefusedError: the broker has retired it, or is about to: a symbol on its way out may stand in both lists.
+    """
+    gone = next((each for each in listed.archivedSymbol if each.name == symbol), None)
+    if gone is not None:
+        raise _archived(symbol, since_ms=gone.utcLastUpdateTimestamp)
+    found = next((each for each in listed.symbol if each.symbolName == symbol), None)
+    if found is None:
+        near = sorted(each.symbolName for each in listed.symbol if each.symbolName[:3].upper() == symbol[:3].upper())
+        todo = "Name it as this broker does (instrument.symbol); another broker may offer it."
+        raise ConfigError("SYMBOL_NOT_FOUND", todo, symbol=symbol, near=",".join(near[:_NEAR_MAX]))
+    return found
+
+
+def full_of(light: pb.LightSymbol, answer: pb.SymbolByIdRes) -> pb.Symbol:
+    """Return the symbol of an answer that was asked for it alone.
+
+    Raises:
+        RefusedError: the broker has retired it.
+    """
+    if not answer.symbol:
+        raise _archived(light.symbolName)
+    return answer.symbol[0]
+
+
+def _archived(symbol: str, **facts: int) -> RefusedError:
+    return RefusedError("SYMBOL_ARCHIVED", "Trade another: the broker has retired this symbol.", symbol=symbol, **facts)
+
+
+def tiers_of(answer: pb.GetDynamicLeverageByIDRes) -> tuple[int, ...]:
+    """Return the leverages of a symbol by growing exposure."""
+    return tuple(each.leverage for each in answer.leverage.tiers if each.leverage > 0)
+
+
 # -- what is forbidden
 
 
@@ -95,10 +137,13 @@ def refusals(statement: Statement, *, wants_shorts: bool) -> tuple[RefusedError,
         *account_refusals(statement.trader),
         *symbol_refusals(statement.light, statement.full, wants_shorts=wants_shorts),
     )
-    if statement.has_chain:
-        return found
+    return found if statement.has_chain else (*found, no_conversion(statement.light.symbolName))
+
+
+def no_conversion(symbol: str) -> RefusedError:
+    """Return the refusal of a symbol whose money nothing converts into the account's."""
     todo = "Use an account in the symbol's currency: without a rate nothing can be sized."
-    return (*found, RefusedError("NO_CONVERSION", todo, symbol=statement.light.symbolName))
+    return RefusedError("NO_CONVERSION", todo, symbol=symbol)
 
 
 def account_refusals(trader: pb.Trader) -> tuple[RefusedError, ...]:
@@ -143,12 +188,6 @@ def _of_symbol(light: pb.LightSymbol, full: pb.Symbol, *, wants_shorts: bool) ->
     if wants_shorts and full.HasField("enableShortSelling") and not full.enableShortSelling:
         todo = "Trade long only (--set allow_short=false), or another symbol: the broker takes no shorts in this one."
         yield RefusedError("SHORTS_DISABLED", todo, symbol=symbol)
-
-
-def archived(symbol: str, since_ms: int | None = None) -> RefusedError:
-    """Return the refusal of a symbol that the broker has retired."""
-    facts = {} if since_ms is None else {"since_ms": since_ms}
-    return RefusedError("SYMBOL_ARCHIVED", "Trade another: the broker has retired this symbol.", symbol=symbol, **facts)
 
 
 def _unknown(what: str, **facts: object) -> RefusedError:

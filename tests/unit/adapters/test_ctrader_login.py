@@ -104,14 +104,25 @@ def test_a_symbol_that_is_not_listed_is_named_with_those_that_are_spelt_alike() 
     assert failing(ConfigError, "SYMBOL_NOT_FOUND", prepare).facts["near"] == "PALMOIL.cash"
 
 
-@pytest.mark.parametrize("digits", [6, None])
-def test_a_symbol_that_is_archived_or_too_fine_is_refused(digits: int | None) -> None:
-    answer = pb.SymbolByIdRes(ctidTraderAccountId=ACCOUNT) if digits is None else full_symbol(digits)
-
+def test_a_symbol_that_is_too_fine_is_refused() -> None:
     def prepare(world: World) -> None:
-        world.peer.answers[pb.SymbolByIdReq] = lambda _: [answer]
+        world.peer.answers[pb.SymbolByIdReq] = lambda _: [full_symbol(6)]
 
-    assert failing(ConfigError, "SYMBOL_UNFIT", prepare).facts == {"symbol": "PALMOIL", "digits": digits}
+    assert failing(RefusedError, "TERMS_ABSURD", prepare).facts == {"term": "digits", "value": 6}
+
+
+def test_a_symbol_that_was_retired_is_refused() -> None:
+    def unknown(world: World) -> None:
+        world.peer.answers[pb.SymbolByIdReq] = lambda _: [pb.SymbolByIdRes(ctidTraderAccountId=ACCOUNT)]
+
+    def listed_as_such(world: World) -> None:
+        gone = pb.ArchivedSymbol(symbolId=9, name="PALMOIL", utcLastUpdateTimestamp=77)
+        answer = symbols()
+        answer.archivedSymbol.append(gone)
+        world.peer.answers[pb.SymbolsListReq] = lambda _: [answer]
+
+    assert failing(RefusedError, "SYMBOL_ARCHIVED", unknown).facts == {"symbol": "PALMOIL"}
+    assert failing(RefusedError, "SYMBOL_ARCHIVED", listed_as_such).facts == {"symbol": "PALMOIL", "since_ms": 77}
 
 
 def test_an_account_with_absurd_money_is_refused() -> None:
@@ -120,7 +131,7 @@ def test_an_account_with_absurd_money_is_refused() -> None:
         answer.trader.moneyDigits = 4_000_000_000
         world.peer.answers[pb.TraderReq] = lambda _: [answer]
 
-    failing(ConfigError, "ACCOUNT_UNFIT", prepare)
+    failing(RefusedError, "TERMS_ABSURD", prepare)
 
 
 @story(deposit_asset_id=USD)

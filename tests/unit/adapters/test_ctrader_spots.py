@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from tests.scripted_peer import MYR, PAIR, SYMBOL, USD, spot, symbols
 
-from palmbot.adapters.ctrader_spots import Leg, Spots, chain_of
+from palmbot.adapters.ctrader_spots import Spots
 from palmbot.model import Quote
+from palmbot.protocol.chain import Leg
 from palmbot.protocol.codec import LATEST_MS
 from palmbot.protocol.messages import pb
 
 EUR = 1
 EURUSD, _, USDMYR = symbols().symbol
-
-
-def test_a_chain_is_walked_from_the_first_asset_to_the_last_whichever_way_round_its_pairs_are_listed() -> None:
-    assert chain_of([USDMYR], MYR, USD) == (Leg(PAIR, is_inverse=True),)
-    assert chain_of([USDMYR], USD, MYR) == (Leg(PAIR, is_inverse=False),)
-    assert chain_of([USDMYR, EURUSD], MYR, EUR) == (Leg(PAIR, is_inverse=True), Leg(1, is_inverse=True))
-    assert chain_of([], MYR, MYR) == ()
-
-
-def test_what_does_not_lead_there_is_no_chain() -> None:
-    assert chain_of([], MYR, USD) is None
-    assert chain_of([USDMYR], MYR, EUR) is None
-    assert chain_of([EURUSD, USDMYR], MYR, EUR) is None
-    assert chain_of([pb.LightSymbol(symbolId=9)], MYR, EUR) is None
 
 
 def test_the_rate_is_that_of_all_legs_by_their_bids_exactly() -> None:
