@@ -14,7 +14,7 @@ from types import MappingProxyType
 from palmbot.config import Sources, resolve
 from palmbot.config.hours import Dates, TimeOfDay, TimeZone, WeeklyHours
 from palmbot.config.instrument import DEFAULTS, REQUIRED
-from palmbot.config.keys import BOT, DATA, INSTRUMENT, PARAMS, RUN, Key
+from palmbot.config.keys import BOT, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RUN, Key
 from palmbot.config.sources import OPTIONS
 from palmbot.config.values import Choice, Cost, Duration, FilePath, Flag, Kind, Number, Speed, Text
 from palmbot.core.live_breakers import Limits
@@ -131,6 +131,7 @@ TABLES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "bot": lambda: _plain(BOT),
         "data": lambda: _plain(DATA),
         "run": lambda: _plain(RUN),
+        "optimize": lambda: _plain(OPTIMIZE),
         "profile": lambda: _params("profile"),
         "sizing": lambda: _params("sizing"),
         "breakers": lambda: _params("breakers"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -103,6 +103,58 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OptimizeSettings:
+    """How ``palmbot optimize`` searches.
+
+    Attributes:
+        trials: most combinations tried.
+        workers: threads; None: one a processor.
+        dask: address of a Dask scheduler; None: this process alone.
+        trades_min: a combination with fewer trades is never picked.
+        axes: fields of `Params` to the values that are tried; empty: those of the profile's rule.
+        fixed: fields that the command or the environment said: they stay as they are.
+    """
+
+    method: str = "grid"
+    trials: int = 2_500
+    seed: int = 1
+    workers: int | None = None
+    dask: str | None = None
+    trades_min: int = 30
+    axes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a parameters file says of its parameters.
+
+    Attributes:
+        verdict: ROBUST, WEAK or NOISE; None: they were never examined.
+        version: of the program that found them.
+        instrument: on which they were found, by name, and ``symbol``, by the broker's.
+        fingerprint: of the bars on which they were found.
+        changed: settings of the profile that are not the file's any more.
+    """
+
+    file: Path
+    verdict: str | None = None
+    reasons: tuple[str, ...] = ()
+    version: str | None = None
+    instrument: str | None = None
+    symbol: str | None = None
+    period_ms: int | None = None
+    adjustment: str | None = None
+    fingerprint: str | None = None
+    changed: tuple[str, ...] = ()
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether nothing speaks for them: NOISE, never examined, or no longer what was examined."""
+        return self.verdict not in {"ROBUST", "WEAK"} or bool(self.changed)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the program is told, resolved and checked.
 
@@ -116,6 +168,8 @@ class Settings:
     balance_minor: int
     data: DataSettings = field(default_factory=DataSettings)
     run: RunSettings = field(default_factory=RunSettings)
+    optimize: OptimizeSettings = field(default_factory=OptimizeSettings)
+    found: Found | None = None
     explicit: frozenset[str] = frozenset()
     has_balance: bool = False  # a person said the balance
 
@@ -157,6 +211,8 @@ __all__ = [
     "CtraderCredentials",
     "DataSettings",
     "Environment",
+    "Found",
+    "OptimizeSettings",
     "RunSettings",
     "Session",
     "Settings",

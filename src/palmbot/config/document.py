@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from palmbot.config.keys import BOT, DATA, INSTRUMENT, PARAMS, RUN, TABLES, Key
+from palmbot.config.keys import AXES, BOT, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RUN, TABLES, Key
 from palmbot.config.resolve import resolve
 from palmbot.config.sources import NAMED, Assignment, Sources
 
@@ -26,6 +26,13 @@ _PARAMS_HEAD = """\
 #   rsi_low = 25
 
 [profile.rsi_sentiment]
+"""
+_GRID_HEAD = """\
+# What is searched instead of the profile's own grid, each setting with the values it may take.
+#   [optimize.grid]
+#   rsi_low = [20, 25, 30]
+#   rsi_high = {from = 60, to = 80, step = 5}
+#   sl = ["1%", "2%"]
 """
 _INSTRUMENT_HEAD = """\
 # Another instrument: its name and everything that differs; base = "palm_oil" takes the rest from the built-in one.
@@ -48,6 +55,7 @@ def template() -> str:
     built_in = resolve(Sources(environ={})).values
     parts = [_HEAD]
     parts += [_lines("bot", BOT, built_in), _lines("data", DATA, built_in), _lines("run", RUN, built_in)]
+    parts.append(_lines("optimize", OPTIMIZE, built_in) + _GRID_HEAD)
     for group in ("sizing", "breakers"):
         parts.append(_lines(group, tuple(key for key in PARAMS if key.group == group), built_in))
     profile_keys = tuple(key for key in PARAMS if key.group == "profile")
@@ -90,8 +98,12 @@ def schema() -> dict[str, Any]:
         return {"type": "object", "additionalProperties": False, "properties": (extra or {}) | properties}
 
     base = {"base": {"type": "string", "description": "the built-in one that this starts from"}}
+    grid = {name: key.kind.schema() | {"description": key.doc} for name, key in AXES.items()}
+    inner = {"optimize": {"grid": {"type": "object", "additionalProperties": False, "properties": grid}}}
     properties = {
-        name: {"type": "object", "additionalProperties": table(name, base)} if name in NAMED else table(name)
+        name: {"type": "object", "additionalProperties": table(name, base)}
+        if name in NAMED
+        else table(name, inner.get(name))
         for name in TABLES
     }
     return {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 
+from palmbot.config.axis import Axis
 from palmbot.config.hours import WEEKDAYS, Dates, TimeOfDay, TimeZone, WeeklyHours
 from palmbot.config.values import Choice, Cost, Duration, FilePath, Flag, Kind, Number, Speed, Text, percent
 from palmbot.core.types import Profile, StopKind
@@ -31,7 +32,7 @@ LOTS = Number(Decimal("0.000001"), 1_000_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One setting. ``field`` is its name in `Params`, `DataSettings` or `RunSettings`, where it is one of theirs."""
+    """One setting. ``field`` is its name in `Params` or in the settings of its group, where it is one of theirs."""
 
     name: str
     kind: Kind
@@ -91,6 +92,34 @@ RUN = (
     Key("run.host", Text(r"[A-Za-z0-9.:\[\]_-]+", "a host name or address"), "address of the dashboard", "host"),
     Key("run.port", Number(0, 65_535, whole=True), "port of the dashboard", "port"),
     Key("run.web", Flag(), "whether there is a dashboard", "web"),
+)
+OPTIMIZE = (
+    Key(
+        "optimize.method",
+        Choice({"grid": "grid", "genetic": "genetic"}),
+        "every point of a grid, or a guided search (NSGA-II) of a finer one",
+        "method",
+    ),
+    Key(
+        "optimize.trials",
+        Number(1, 10_000_000, whole=True),
+        "most combinations tried; of a larger grid, so many points are drawn",
+        "trials",
+    ),
+    Key("optimize.seed", Number(0, 2**63 - 1, whole=True), "seed of everything that is drawn", "seed"),
+    Key("optimize.workers", Number(1, 1_024, whole=True), "threads; not set: one a processor", "workers"),
+    Key(
+        "optimize.dask",
+        Text(r"\S+", "the address of a scheduler, for instance tcp://127.0.0.1:8786"),
+        "Dask scheduler to fan out to; tls:// off this machine",
+        "dask",
+    ),
+    Key(
+        "optimize.trades_min",
+        Number(1, 1_000_000, whole=True),
+        "a combination with fewer trades is never picked",
+        "trades_min",
+    ),
 )
 PARAMS = (
     Key("profile.rule", Choice({rule.name.lower(): int(rule) for rule in Profile}), "entry rule", "profile"),
@@ -178,7 +207,7 @@ INSTRUMENT = (
         "day of the three-fold charge",
     ),
 )
-KEYS = (*BOT, *DATA, *RUN, *PARAMS, *INSTRUMENT)
+KEYS = (*BOT, *DATA, *RUN, *OPTIMIZE, *PARAMS, *INSTRUMENT)
 
 
 def _raw(key: Key) -> Key:
@@ -201,13 +230,24 @@ TABLES: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "bot": _BOT,
         "data": {key.leaf: key for key in DATA},
         "run": {key.leaf: key for key in RUN},
+        "optimize": {key.leaf: key for key in OPTIMIZE},
         "sizing": _params_by_name(tuple(key for key in PARAMS if key.group == "sizing")),
         "breakers": _params_by_name(tuple(key for key in PARAMS if key.group == "breakers")),
         "profile": _ALL_PARAMS,
         "instrument": {key.leaf: key for key in INSTRUMENT},
     },
 )
+# What [optimize.grid] may hold: several values for a parameter, by either of its names.
+AXES: Mapping[str, Key] = MappingProxyType(
+    {
+        name: Key(f"optimize.grid.{key.leaf}", Axis(key.kind), f"values that are tried: {key.doc}", key.field)
+        for name, key in _ALL_PARAMS.items()
+        if key.field != "profile"  # another rule is another search
+    }
+)
 # What `--set` and the environment may name: the full name, or the leaf alone for the bot and for parameters.
-ANYWHERE: Mapping[str, Key] = MappingProxyType(_ALL_PARAMS | _BOT | {key.name: key for key in KEYS})
+ANYWHERE: Mapping[str, Key] = MappingProxyType(
+    _ALL_PARAMS | _BOT | {key.name: key for key in KEYS} | {f"optimize.grid.{name}": key for name, key in AXES.items()}
+)
 # What a parameters file may name: the core's fields win, so that a dump of `Params` reads back as it was.
 FIELDS: Mapping[str, Key] = MappingProxyType(_ALL_PARAMS | {key.field: _raw(key) for key in PARAMS})

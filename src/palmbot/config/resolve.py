@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from palmbot.config.instrument import DEFAULTS, REQUIRED, instrument_of, values_of
-from palmbot.config.keys import ANYWHERE, DATA, INSTRUMENT, PARAMS, RUN, Key
+from palmbot.config.keys import ANYWHERE, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RUN, Key
+from palmbot.config.params_file import ParamsFile, read_params
 from palmbot.config.sources import (
     FILE_NAME,
     Assignment,
@@ -17,18 +18,18 @@ from palmbot.config.sources import (
     from_environment,
     from_file,
     from_options,
-    from_params_file,
     from_sets,
     read_dotenv,
 )
 from palmbot.core.types import Params
 from palmbot.errors import ConfigError
 from palmbot.instruments import BUILT_IN_INSTRUMENTS, PALM_OIL
-from palmbot.settings import BUILT_IN_PROFILES, DataSettings, RunSettings, Settings
+from palmbot.settings import BUILT_IN_PROFILES, DataSettings, OptimizeSettings, RunSettings, Settings
 from palmbot.units import minor_of_money
 
 BUILT_IN = "built in"
 # The bottom layer of the tables that are not parameters or an instrument.
+_TYPES = {name: type(default) for name, default in Params()._asdict().items()}
 START = {"bot.data_dir": "palmbot-data", "bot.profile": "rsi_sentiment", "bot.symbol": PALM_OIL.name}
 
 
@@ -52,7 +53,8 @@ def load_settings(sources: Sources) -> Settings:
 def resolve(sources: Sources) -> Resolution:
     """Return the settings of ``sources`` and where each comes from. Raises as `load_settings` does."""
     file = _config_file(sources)
-    given = _given(sources)
+    found = None if sources.params_file is None else read_params(sources.params_file)
+    given = _given(sources, found)
     chosen = _merge(_start(), file.plain, given)
     profile, base = _profile(chosen["bot.profile"], file)
     name, instrument = _instrument_layers(chosen["bot.symbol"], file)
@@ -61,7 +63,8 @@ def resolve(sources: Sources) -> Resolution:
     )
     _refuse_incomplete(name, values)
     _spread_period(values)
-    return Resolution(_settings(profile, name, values), values)
+    settings = _settings(profile, name, values, _fixed(values, given, found))
+    return Resolution(settings if found is None else replace(settings, found=found.as_settings(values)), values)
 
 
 def _merge(*layers: Iterable[Assignment]) -> dict[str, Assignment]:
@@ -70,11 +73,12 @@ def _merge(*layers: Iterable[Assignment]) -> dict[str, Assignment]:
 
 def _start() -> tuple[Assignment, ...]:
     texts = tuple(Assignment(ANYWHERE[name], text, BUILT_IN) for name, text in START.items())
-    data, run = DataSettings(), RunSettings()
+    data, run, search = DataSettings(), RunSettings(), OptimizeSettings()
     return (
         *texts,
         *_shown(DATA, {key.field: getattr(data, key.field) for key in DATA}),
         *_shown(RUN, {key.field: getattr(run, key.field) for key in RUN}),
+        *_shown(OPTIMIZE, {key.field: getattr(search, key.field) for key in OPTIMIZE}),
     )
 
 
@@ -92,17 +96,16 @@ def _config_file(sources: Sources) -> ConfigFile:
     return from_file(usual) if usual.exists() else ConfigFile()
 
 
-def _given(sources: Sources) -> tuple[Assignment, ...]:
+def _given(sources: Sources, found: ParamsFile | None) -> tuple[Assignment, ...]:
     """Return everything that is stronger than the file, weakest first."""
     environment = (
         *from_environment(read_dotenv(sources.folder / ".env"), ".env"),
         *from_environment(sources.environ, "environment"),
     )
     commanded = (*from_options(sources.options), *from_sets(sources.sets))
-    if sources.params_file is None:
+    if found is None:
         return (*environment, *commanded)
-    profile, params = from_params_file(sources.params_file)
-    source = str(sources.params_file)
+    profile, source = found.profile, str(found.file)
     asked = next((each for each in reversed(commanded) if each.key.name == "bot.profile"), None)
     if profile is not None and asked is not None and asked.text != profile:
         raise ConfigError(
@@ -113,7 +116,13 @@ def _given(sources: Sources) -> tuple[Assignment, ...]:
             file_profile=profile,
         )
     chosen = () if profile is None else (Assignment(ANYWHERE["bot.profile"], profile, source),)
-    return (*environment, *chosen, *params, *commanded)
+    return (*environment, *chosen, *found.params, *commanded)
+
+
+def _fixed(values: Mapping[str, Assignment], given: tuple[Assignment, ...], found: ParamsFile | None) -> frozenset[str]:
+    """Return the fields of the parameters that hold because the command or the environment said so."""
+    read = () if found is None else found.params
+    return frozenset(key.field for key in PARAMS if values[key.name] in given and values[key.name] not in read)
 
 
 def _profile(chosen: Assignment, file: ConfigFile) -> tuple[str, Params]:
@@ -179,7 +188,7 @@ def _spread_period(values: dict[str, Assignment]) -> None:
             values[name] = replace(period, key=ANYWHERE[name])
 
 
-def _settings(profile: str, name: str, values: Mapping[str, Assignment]) -> Settings:
+def _settings(profile: str, name: str, values: Mapping[str, Assignment], fixed: frozenset[str]) -> Settings:
     value = {key: assignment.value() for key, assignment in values.items()}
     instrument = instrument_of(name, {key.leaf: value[key.name] for key in INSTRUMENT if key.name in value})
     settings = Settings(
@@ -190,6 +199,7 @@ def _settings(profile: str, name: str, values: Mapping[str, Assignment]) -> Sett
         balance_minor=minor_of_money(value.get("bot.balance", instrument.balance), instrument.core.money_digits),
         data=DataSettings(**{key.field: value[key.name] for key in DATA if key.name in value}),
         run=RunSettings(**{key.field: value[key.name] for key in RUN if key.name in value}),
+        optimize=_optimize(value, fixed),
         explicit=frozenset(key.field for key in PARAMS if values[key.name].source != BUILT_IN),
         has_balance="bot.balance" in values,
     )
@@ -199,8 +209,18 @@ def _settings(profile: str, name: str, values: Mapping[str, Assignment]) -> Sett
 
 def _params(value: Mapping[str, Any]) -> Params:
     """Return the parameters, each in the core's own type (int or float)."""
-    types = {name: type(default) for name, default in Params()._asdict().items()}
-    return Params(**{key.field: types[key.field](value[key.name]) for key in PARAMS})
+    return Params(**{key.field: _TYPES[key.field](value[key.name]) for key in PARAMS})
+
+
+def _optimize(value: Mapping[str, Any], fixed: frozenset[str]) -> OptimizeSettings:
+    """Return how to search, the axes in the order of the parameters' table."""
+    axes = {
+        key.field: tuple(map(_TYPES[key.field], value[f"optimize.grid.{key.leaf}"]))
+        for key in PARAMS
+        if f"optimize.grid.{key.leaf}" in value
+    }
+    said = {key.field: value[key.name] for key in OPTIMIZE if key.name in value}
+    return OptimizeSettings(**said, axes=axes, fixed=fixed)
 
 
 def _check(settings: Settings, values: Mapping[str, Assignment]) -> None:

@@ -7,7 +7,6 @@ of the command, ``--set``. Each assignment remembers its place for messages and 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import tomllib
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from palmbot.config.keys import ANYWHERE, FIELDS, TABLES, Key
+from palmbot.config.keys import ANYWHERE, AXES, TABLES, Key
 from palmbot.config.values import BadTextError, FilePath
 from palmbot.errors import ConfigError
 
@@ -40,6 +39,11 @@ OPTIONS = MappingProxyType(
         "--exchange": "run.exchange",
         "--speed": "run.speed",
         "--seed": "run.seed",
+        "optimize --seed": "optimize.seed",
+        "--method": "optimize.method",
+        "--trials": "optimize.trials",
+        "--workers": "optimize.workers",
+        "--dask": "optimize.dask",
         "--for": "run.for",
         "--host": "run.host",
         "--port": "run.port",
@@ -50,7 +54,10 @@ OPTIONS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that settings may come from. ``options`` maps an option of the command (``--data``) to its text."""
+    """Everything that settings may come from.
+
+    ``options`` maps an option of the command (``--data``, or ``optimize --seed`` where commands differ) to its text.
+    """
 
     folder: Path = field(default_factory=Path)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -116,7 +123,7 @@ def from_file(path: Path) -> ConfigFile:
     Raises:
         ConfigError: the file is missing, is not TOML, or names a setting that does not exist.
     """
-    text = _text_of(path)
+    text = text_of(path)
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
@@ -130,7 +137,10 @@ def from_file(path: Path) -> ConfigFile:
         if table not in TABLES or not isinstance(content, dict):
             raise _no_table(table, content, _place(path, text, "", table))
         if table not in named:
-            plain += _table(path, text, table, content)
+            grid = content.pop("grid", {}) if table == "optimize" else {}
+            if not isinstance(grid, dict):
+                raise _no_table("grid", grid, _place(path, text, table, "grid"))
+            plain += (*_table(path, text, table, content), *_table(path, text, "optimize.grid", grid))
             continue
         for name, inner in content.items():
             where_is = _place(path, text, table, name)
@@ -159,7 +169,12 @@ def _reason(error: tomllib.TOMLDecodeError) -> str:
     return re.sub(r"\s*\(at .*\)$", "", str(error)).lower()
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ConfigError: there is none, or it is no text.
+    """
     try:
         return path.read_text("utf-8")
     except (FileNotFoundError, IsADirectoryError):
@@ -185,12 +200,12 @@ def _place(path: Path, text: str, table: str, name: str) -> str:
 
 
 def _table(path: Path, text: str, table: str, content: Mapping[str, Any]) -> tuple[Assignment, ...]:
-    known = TABLES[table.partition(".")[0]]
+    known = AXES if table == "optimize.grid" else TABLES[table.partition(".")[0]]
     found: dict[str, Assignment] = {}
     for name, value in content.items():
         source = _place(path, text, table, name)
         key = find_key(name, known, source)
-        written = _written(value)
+        written = written_of(value)
         if written is None:
             raise ConfigError("BAD_TEXT", "Write one value here, not a table.", setting=key.name, source=source)
         if key.name in found:
@@ -208,15 +223,17 @@ def _table(path: Path, text: str, table: str, content: Mapping[str, Any]) -> tup
     return tuple(found.values())
 
 
-def _written(value: object) -> str | None:
+def written_of(value: object) -> str | None:
     """Return a value of TOML or JSON as a person would write it on the command line; None for a table."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        parts = [_written(part) for part in value]
+        parts = [written_of(part) for part in value]
         return None if None in parts else ", ".join(part for part in parts if part is not None) or "none"
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, dict) and value.keys() == {"from", "to", "step"}:
+        return "from {from} to {to} step {step}".format_map({name: written_of(each) for name, each in value.items()})
     return str(value) if isinstance(value, (str, int, Decimal)) else None
 
 
@@ -242,7 +259,7 @@ def read_dotenv(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     values: dict[str, str] = {}
-    for number, line in enumerate(_text_of(path).splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = re.fullmatch(
@@ -253,40 +270,6 @@ def read_dotenv(path: Path) -> dict[str, str]:
             raise ConfigError("BAD_DOTENV", "Write NAME=value on each line.", file=str(path), line=number)
         values[match[1]] = next((text for text in match.groups()[1:] if text is not None), "")
     return values
-
-
-def from_params_file(path: Path) -> tuple[str | None, tuple[Assignment, ...]]:
-    """Return the profile and the parameters of a ``best_params.json``.
-
-    Raises:
-        ConfigError: the file is not ``{"profile": name, "params": {field: value}}``.
-    """
-    try:
-        document = json.loads(_text_of(path), parse_float=Decimal, parse_constant=Decimal)
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            "BAD_JSON",
-            f"Repair the JSON there: {error.msg.lower()}.",
-            file=str(path),
-            line=error.lineno,
-            column=error.colno,
-        ) from None
-    params = document.get("params") if isinstance(document, dict) else None
-    profile = document.get("profile") if isinstance(document, dict) else None
-    if not isinstance(params, dict) or not isinstance(profile, str | None):
-        raise ConfigError(
-            "BAD_PARAMS_FILE",
-            'Give a file like {"profile": "rsi_sentiment", "params": {"rsi_low": 25}}.',
-            file=str(path),
-        )
-    assignments = []
-    for name, value in params.items():
-        key = find_key(name, FIELDS, str(path))
-        written = _written(value)
-        if written is None:
-            raise ConfigError("BAD_TEXT", "Write one value here.", setting=key.name, source=str(path))
-        assignments.append(Assignment(key, written, str(path)))
-    return profile, tuple(assignments)
 
 
 def from_options(options: Mapping[str, str]) -> tuple[Assignment, ...]:

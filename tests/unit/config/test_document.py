@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.unit.config.sources_at import settings
 
 from palmbot.config import schema, template
-from palmbot.config.keys import TABLES
+from palmbot.config.keys import AXES, TABLES
 from palmbot.core.types import Params
 from palmbot.instruments import PALM_OIL
 from palmbot.settings import DataSettings, RunSettings
@@ -44,6 +44,7 @@ def test_the_schema_knows_every_setting_and_nothing_else() -> None:
         if name in {"profile", "instrument"}:
             inner = inner["additionalProperties"]
             assert "base" in inner["properties"]
-        assert set(inner["properties"]) - {"base"} == set(table)
+        assert set(inner["properties"]) - {"base", "grid"} == set(table)
         assert inner["additionalProperties"] is False
-        assert all("description" in each for each in inner["properties"].values())
+        assert all("description" in each for name, each in inner["properties"].items() if name != "grid")
+    assert set(properties["optimize"]["properties"]["grid"]["properties"]) == set(AXES)

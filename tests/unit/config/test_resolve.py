@@ -11,10 +11,10 @@ import pytest
 from tests.unit.config.sources_at import refusal, settings, sources
 
 from palmbot.config import resolve
-from palmbot.config.keys import ANYWHERE, BOT, DATA, FIELDS, INSTRUMENT, KEYS, PARAMS, RUN
+from palmbot.config.keys import ANYWHERE, AXES, BOT, DATA, FIELDS, INSTRUMENT, KEYS, OPTIMIZE, PARAMS, RUN
 from palmbot.core.types import Params, Profile, StopKind
 from palmbot.instruments import PALM_OIL
-from palmbot.settings import BUILT_IN_PROFILES, DataSettings, Environment, RunSettings
+from palmbot.settings import BUILT_IN_PROFILES, DataSettings, Environment, OptimizeSettings, RunSettings
 from palmbot.units import DAY_MS, HOUR_MS
 
 
@@ -46,6 +46,8 @@ def test_rsi_trend_buys_strength_with_stops_in_atrs_and_no_shorts() -> None:
 def test_every_field_has_a_setting() -> None:
     assert {key.field for key in PARAMS} == set(Params._fields)
     assert {key.field for key in DATA} == {field.name for field in fields(DataSettings)}
+    assert {key.field for key in OPTIMIZE} == {field.name for field in fields(OptimizeSettings)} - {"axes", "fixed"}
+    assert {key.field for key in AXES.values()} == set(Params._fields) - {"profile"}
     assert {key.field for key in RUN} == {field.name for field in fields(RunSettings)}
 
 
