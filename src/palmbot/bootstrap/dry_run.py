@@ -104,6 +104,7 @@ async def dry_run(
                 beside=_beside(session, mirror, whom, (home.clock, on_note)),
                 costs=broker.costs,
                 market_ms=None if whom.credentials.is_simulated else home.clock.utc_ms,
+                differences=terms.differences,
             )
     finally:
         session.cancel()
@@ -180,7 +181,7 @@ def _introduction(
     """Return what a person should know before it begins."""
     kind = "" if whom.credentials.environment is Environment.PAPER else f"{whom.credentials.environment.upper()} "
     lines = [f"{kind}DRY RUN of account {standing.account_id} at {whom.where}: no order leaves this machine."]
-    lines += [f"{each.name}: {each.broker} by the broker, {each.configured} configured" for each in differences]
+    lines += [f"{each.name}: configured {each.configured}, the broker's {each.broker}" for each in differences]
     if settings.data.sentiment_file is None and settings.params.profile == 0:
         lines.append("No sentiment is known (--sentiment F): this profile will not enter.")
     return lines

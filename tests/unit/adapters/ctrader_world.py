@@ -56,6 +56,7 @@ class World:
         patience: Patience | None = None,
         tokens: TokenSource | None = None,
         account: int | None = None,
+        client: type[Ctrader] = Ctrader,
     ) -> None:
         self.loop = VirtualLoop()
         self.clock = NodeClock(self.loop, EPOCH_MS, start_ms=START_MS)
@@ -77,7 +78,7 @@ class World:
             inbox=self.inbox,
             on_received=self._count,
         )
-        self.ctrader = Ctrader(config, wires)
+        self.ctrader = client(config, wires)
 
     def _count(self) -> None:
         self.batches += 1

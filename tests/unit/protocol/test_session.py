@@ -327,3 +327,31 @@ def test_a_request_too_many_leaves_no_trace_either() -> None:
     assert (client.data_to_send(), client.frames_sent) == (b"", 1)
     received(client, pb.VersionRes(version="1"), "-1")
     assert client.request(TRADER, 0) == "-2"
+
+
+# -- a session that may not say everything
+
+NEW_ORDER = pb.NewOrderReq(
+    ctidTraderAccountId=ACCOUNT_ID, symbolId=1, orderType=pb.MARKET, tradeSide=pb.BUY, volume=100
+)
+
+
+def test_what_a_session_may_not_send_becomes_no_bytes() -> None:
+    client, server = pair(config=SessionConfig(may_send=frozenset({pb.TRADER_REQ, pb.HEARTBEAT_EVENT})))
+    forbidden = (
+        lambda: client.request(NEW_ORDER, 0),
+        lambda: client.send(NEW_ORDER, 0),
+        lambda: client.send_payload(pb.NEW_ORDER_REQ, b"", 0),
+        lambda: client.send_frame(encode(NEW_ORDER), 0),
+        lambda: client.send_frame(encode(TRADER), 0),  # nobody looks into a frame
+    )
+    for act in forbidden:
+        with pytest.raises(InvariantError, match="NOT_ALLOWED_TO_SEND"):
+            act()
+    assert client.data_to_send() == b""
+    assert (client.frames_sent, client.waiting_requests) == (0, 0)
+    client.request(TRADER, 0)
+    client.handle_timer(10**6)
+    (heard,) = carry(client, server)
+    assert isinstance(heard, Received)
+    assert heard.message == TRADER
