@@ -6,7 +6,7 @@ import numpy as np
 
 from palmbot.core.replay import replay
 from palmbot.core.tape import REFUSAL_COLUMNS, TRADE_COLUMNS, TRIP_COLUMNS, Entry, Tape, new_tape
-from palmbot.core.types import Instrument, Int64Array, Params
+from palmbot.core.types import Int64Array, Params
 from palmbot.core.world import Outcome, Run
 from palmbot.errors import RefusedError
 from palmbot.model import Refusal, Trade
@@ -21,7 +21,7 @@ def run(data: DataSet, profile: str, params: Params, start_balance_minor: int) -
     Raises:
         RefusedError: the account would have been stopped out by its broker; what follows would be fiction.
     """
-    outcome, tape = _replayed(data, params, data.spec.core, start_balance_minor)
+    outcome, tape = replayed(data, params, start_balance_minor)
     if outcome.stopped_out_ms != 0:
         raise RefusedError(
             "STOPPED_OUT",
@@ -37,7 +37,7 @@ def run(data: DataSet, profile: str, params: Params, start_balance_minor: int) -
         start_balance_minor=start_balance_minor,
         balance_minor=outcome.balance_minor,
         equity_end_minor=outcome.equity_minor,
-        trades=tuple(_trade(row) for row in trades.tolist()),
+        trades=trades_of(tape),
         refusals=tuple(
             Refusal(*row[1:]) for row in _of_kind(tape.events, Entry.REFUSAL, len(REFUSAL_COLUMNS)).tolist()
         ),
@@ -47,20 +47,33 @@ def run(data: DataSet, profile: str, params: Params, start_balance_minor: int) -
         equity_low_minor=tape.equity_low,
         exposure=float(np.mean(tape.held)),
         rsi=tape.rsi,
-        halts=tuple((row[1], row[2]) for row in _of_kind(tape.events, Entry.TRIP, len(TRIP_COLUMNS)).tolist()),
+        halts=halts_of(tape),
     )
 
 
-def _replayed(data: DataSet, params: Params, instrument: Instrument, balance_minor: int) -> tuple[Outcome, Tape]:
-    """Replay with a tape that is long enough; return it cut to what was written."""
+def replayed(data: DataSet, params: Params, balance_minor: int) -> tuple[Outcome, Tape]:
+    """Replay ``data`` with a tape that is long enough; return how it ended, and the tape cut to what was written.
+
+    What follows ``Outcome.stopped_out_ms``, where that is not 0, is fiction.
+    """
     capacity = _FIRST_CAPACITY
     while True:
         tape = new_tape(capacity, data.bars.ts_ms.shape[0])
-        constants = Run(params, instrument)
+        constants = Run(params, data.spec.core)
         outcome = replay(constants, balance_minor, data.bars, data.rolls, data.sentiment, tape)
         if outcome.events <= capacity:
             return outcome, tape._replace(events=tape.events[: outcome.events])
         capacity = outcome.events
+
+
+def trades_of(tape: Tape) -> tuple[Trade, ...]:
+    """Return the closed trades on ``tape``, in order."""
+    return tuple(_trade(row) for row in _of_kind(tape.events, Entry.TRADE, len(TRADE_COLUMNS)).tolist())
+
+
+def halts_of(tape: Tape) -> tuple[tuple[int, int], ...]:
+    """Return (time in ms, reason) of every breaker trip on ``tape``, in order."""
+    return tuple((row[1], row[2]) for row in _of_kind(tape.events, Entry.TRIP, len(TRIP_COLUMNS)).tolist())
 
 
 def _of_kind(events: Int64Array, kind: Entry, columns: int) -> Int64Array:
