@@ -10,7 +10,8 @@ Source: Pardo, "The Evaluation and Optimization of Trading Strategies" (2008), c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,24 +61,26 @@ def series_of(data: DataSet) -> Series:
     return Series(data.spec.core, data.bars, data.rolls, data.sentiment)
 
 
-def choose(
-    data: DataSet, searcher: Searcher, spans: Sequence[Span], warmup: int, on_each: Callable[[], None]
-) -> tuple[Choice, ...]:
-    """Search each training and return what was best there.
+def choose(data: DataSet, searcher: Searcher, spans: Sequence[Span], warmup: int, threads: int) -> Iterator[Choice]:
+    """Search each training and yield what was best there, in order.
 
     Args:
         data: the whole series; a search sees its own training alone.
         searcher: the same search each time.
         spans: the steps.
         warmup: bars before the first decision.
-        on_each: called after each training.
+        threads: trainings searched at one time.
     """
-    choices = []
-    for span in spans:
+
+    def chosen(span: Span) -> Choice:
         search = searcher(series_of(train_bars(data, span, warmup)))
-        choices.append(Choice(span, search.best_params, tally_of_best(search)))
-        on_each()
-    return tuple(choices)
+        return Choice(span, search.best_params, tally_of_best(search))
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from pool.map(chosen, spans)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def walk_forward(data: DataSet, kind: str, choices: Sequence[Choice], balance_minor: int, seed: int) -> WalkForward:
@@ -112,6 +115,16 @@ def walk_forward(data: DataSet, kind: str, choices: Sequence[Choice], balance_mi
         start_balance_minor=balance_minor,
         halts=tuple(halt for leg in legs for halt in leg.halts),
         stopped_out_ms=stopped_out_ms,
+    )
+
+
+def choices_of(walked: WalkForward) -> tuple[Choice, ...]:
+    """Return the choices that ``walked`` traded."""
+    return tuple(
+        Choice(
+            Span(each.train_from, each.train_to, each.test_from, each.test_to, each.embargoed), each.params, each.train
+        )
+        for each in walked.windows
     )
 
 
