@@ -44,8 +44,11 @@ class Ticks(NamedTuple):
 
 
 def window_ms(part: Part) -> int:
-    """Return how long a window of bars is at most: what may be asked for at once, and not too much to lose."""
-    return min(part.window_days * DAY_MS, WINDOW_BARS * part.period_ms)
+    """Return how long a window of bars may be, with room for one more bar before it.
+
+    It is what may be asked for at once, and not too much to lose.
+    """
+    return min(part.window_days * DAY_MS, WINDOW_BARS * part.period_ms) - part.period_ms
 
 
 async def download_bars(reader: Reader, part: Part, from_ms: int, to_ms: int) -> Bars:

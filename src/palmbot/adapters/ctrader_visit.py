@@ -15,6 +15,7 @@ from palmbot.errors import PalmbotError
 from palmbot.ports import Clock
 from palmbot.protocol.codec_errors import Declined
 from palmbot.protocol.events import Received
+from palmbot.protocol.limits import Limiter
 from palmbot.protocol.messages import Message, pb
 from palmbot.protocol.session import SessionConfig
 from palmbot.settings import CtraderCredentials
@@ -40,11 +41,19 @@ class Visit:
         clock: the machine's.
         answer_ms: how long an answer may take.
         hidden: texts that are left out of the broker's words.
+        limiter: what the broker allows; None: the published figures.
     """
 
-    def __init__(self, target: Target, clock: Clock, answer_ms: int, hidden: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        target: Target,
+        clock: Clock,
+        answer_ms: int,
+        hidden: tuple[str, ...] = (),
+        limiter: Limiter | None = None,
+    ) -> None:
         self._target = target
-        self._link = Link(_Deaf(hidden), clock, SessionConfig(deadline_ms=answer_ms, id_prefix="visit"))
+        self._link = Link(_Deaf(hidden), clock, SessionConfig(deadline_ms=answer_ms, id_prefix="visit"), limiter)
 
     async def __aenter__(self) -> Self:
         """Connect.

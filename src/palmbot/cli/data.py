@@ -1,4 +1,4 @@
-"""``palmbot data``: bring bars in, judge them, see what is there."""
+"""``palmbot data``: bring history in, judge it, see what is there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from palmbot.cli.answer import Answer
 from palmbot.cli.command import command
+from palmbot.cli.fetch import FetchOptions, fetch
 from palmbot.cli.options import FileOptions, Options
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Bring bars in, judge them, see what is there.", rich_markup_mode=None)
 FOLDER = "data"  # of imported series, in the data folder
+command(app, "fetch", FetchOptions)(fetch)
 
 
 @command(app, "import", FileOptions)
@@ -43,13 +45,16 @@ def check(options: FileOptions) -> Answer:
 
 @command(app, "list", Options)
 def list_(options: Options) -> Answer:
-    """Show the series that were imported."""
+    """Show the series that were imported or fetched."""
     from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
     from palmbot.research.data import list_imported  # noqa: PLC0415 - as above
 
     folder = load_settings(options.sources()).data_dir / FOLDER
     series = list_imported(folder)
-    text = "\n".join(_series_text(each) for each in series) or f"Nothing is in {folder} yet: palmbot data import FILE."
+    text = (
+        "\n".join(_series_text(each) for each in series)
+        or f"Nothing is in {folder} yet: palmbot data import FILE, or fetch."
+    )
     return Answer({"series": [each.to_json() for each in series]}, text)
 
 
@@ -59,7 +64,8 @@ def _series_text(series: ImportedSeries) -> str:
     from palmbot.cli.formats import moment, span  # noqa: PLC0415 - keeps `palmbot --help` fast
 
     days = f"{moment(series.first_ms, '%Y-%m-%d')} to {moment(series.last_ms, '%Y-%m-%d')}"
-    return f"{series.path}  {series.symbol}  {series.bars} bars of {span(series.period_ms)}  {days}"
+    what = f"{series.ticks} ticks" if series.ticks else f"{series.bars} bars of {span(series.period_ms)}"
+    return f"{series.path}  {series.symbol}  {what}  {days}"
 
 
 def _report_text(report: QualityReport) -> str:

@@ -97,7 +97,7 @@ class Archive:
         content = io.BytesIO()
         frame.write_parquet(content, compression="zstd")
         write_whole(self._path(span), content.getbuffer())
-        if joined is not None:
+        if joined is not None and joined != span:
             with suppress(OSError):  # what it says is said twice then, and counts once
                 self._path(joined).unlink()
 

@@ -57,6 +57,16 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Completeness:
+    """What a series lacks of the session between its first bar and its last; the fields are those of the report."""
+
+    missing_bars: int
+    missing_days: int
+    unused_bars: int
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QualityReport:
     """What ``palmbot data check`` says.
 
@@ -132,9 +142,7 @@ def check(settings: DataSettings, spec: InstrumentSpec) -> QualityReport:
         () if settings.rolls_file is not None or series.adjustment != "none" else suspected_rolls(bars, series.spec)
     )
     period_ms = series.placed.period_ms
-    expected, missing, unused = _missing(bars, period_ms, series.spec)
-    day = calendar.trade_day(expected, series.spec.core.day_start_ms)
-    on_seen_day = np.isin(day, day[~missing])
+    complete = completeness(bars.end_ms - period_ms, period_ms, series.spec)
     odd = (
         _found("OUTSIDE_SESSION", series.line[~series.placed.inside]),
         _found("ZERO_RANGE", line[bars.high_px == bars.low_px]),
@@ -151,10 +159,10 @@ def check(settings: DataSettings, spec: InstrumentSpec) -> QualityReport:
         period_ms=period_ms,
         adjustment=series.adjustment,
         findings=series.refused + odd,
-        missing_bars=int(np.count_nonzero(missing & on_seen_day)),
-        missing_days=int(np.unique(day[~on_seen_day]).size),
-        unused_bars=unused,
-        gaps=_biggest_gaps(expected, missing, period_ms),
+        missing_bars=complete.missing_bars,
+        missing_days=complete.missing_days,
+        unused_bars=complete.unused_bars,
+        gaps=complete.gaps,
         suspected_rolls=tuple((roll.ts_ms, roll.gap_px) for roll in suspects),
     )
 
@@ -205,16 +213,28 @@ def _stale_runs(bars: BarArrays) -> Int64Array:
     return starts[lengths >= STALE_BARS]
 
 
-def _missing(bars: BarArrays, period_ms: int, spec: InstrumentSpec) -> tuple[Int64Array, BoolArray, int]:
+def completeness(present: Int64Array, period_ms: int, spec: InstrumentSpec) -> Completeness:
+    """Return what a series with bars in the buckets that begin at ``present``, in order, lacks of the session."""
+    expected, missing, unused = _missing(present, period_ms, spec)
+    day = calendar.trade_day(expected, spec.core.day_start_ms)
+    on_seen_day = np.isin(day, day[~missing])
+    return Completeness(
+        missing_bars=int(np.count_nonzero(missing & on_seen_day)),
+        missing_days=int(np.unique(day[~on_seen_day]).size),
+        unused_bars=unused,
+        gaps=_biggest_gaps(expected, missing, period_ms),
+    )
+
+
+def _missing(present: Int64Array, period_ms: int, spec: InstrumentSpec) -> tuple[Int64Array, BoolArray, int]:
     """Return the buckets in which the session opens, which of them have no bar, and how many more there are.
 
     The latter lie at a time of day at which the file has no row in that year.
     """
-    if bars.ts_ms.size == 0:
+    if present.size == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), 0
     day_start_ms = spec.core.day_start_ms
-    present = bars.end_ms - period_ms
-    spans = calendar.open_spans(int(present[0]), int(bars.end_ms[-1]), spec.session)
+    spans = calendar.open_spans(int(present[0]), int(present[-1]) + period_ms, spec.session)
     buckets = [
         np.arange(calendar.bucket_start(start_ms, period_ms, day_start_ms), end_ms, period_ms, dtype=np.int64)
         for start_ms, end_ms in spans

@@ -37,7 +37,10 @@ _IMPORT_AGAIN = "Import the original file again with palmbot data import."
 
 @dataclass(frozen=True, slots=True)
 class ImportedSeries:
-    """What ``palmbot data list`` shows of one file. ``problem`` says why it cannot be used; the rest is then empty."""
+    """What ``palmbot data list`` shows of one file: bars, or ``ticks``.
+
+    ``problem`` says why it cannot be used; the rest is then empty.
+    """
 
     path: Path
     name: str = ""
@@ -45,6 +48,7 @@ class ImportedSeries:
     period_ms: int = 0
     adjustment: str = ""
     bars: int = 0
+    ticks: int = 0
     first_ms: int = 0
     last_ms: int = 0
     fingerprint: str = ""
@@ -100,7 +104,7 @@ def write_series(path: Path, data: DataSet, volume: Int64Array | None = None) ->
         "first_ms": int(data.bars.ts_ms[0]),
         "last_ms": int(data.bars.ts_ms[-1]),
         "fingerprint": fingerprint(data.bars._replace(rate_e8=NO_RATES)),
-        "instrument": _plain_spec(data.spec),
+        "instrument": plain_spec(data.spec),
     }
     columns = {name: getattr(data.bars, name) for name in COLUMNS}
     frame = pl.DataFrame(columns if volume is None else columns | {"volume": volume})
@@ -159,6 +163,8 @@ def read_series(path: Path) -> DataSet:
     import polars as pl
 
     about = _about(path)
+    if about.get("ticks"):
+        raise DataError("DATA_IS_TICKS", "Give bars: palmbot data fetch --period 1m gets them.", file=path)
     try:
         frame = pl.read_parquet(path, columns=list(COLUMNS))
         # copied: compiled code takes arrays that it may not write for another type and would compile again
@@ -192,10 +198,12 @@ def list_series(folder: Path) -> tuple[ImportedSeries, ...]:
 
 
 def _listed(path: Path) -> ImportedSeries:
-    shown = ("name", "period_ms", "adjustment", "bars", "first_ms", "last_ms", "fingerprint")
+    shown = ("name", "period_ms", "adjustment", "bars", "ticks", "first_ms", "last_ms", "fingerprint")
     try:
         about = _about(path)
-        return ImportedSeries(path, symbol=about["instrument"]["symbol"], **{name: about[name] for name in shown})
+        return ImportedSeries(
+            path, symbol=about["instrument"]["symbol"], **{name: about[name] for name in shown if name in about}
+        )
     except DataError as error:
         return ImportedSeries(path, problem=str(error))
 
@@ -214,7 +222,7 @@ def _about(path: Path) -> dict[str, Any]:
     return about
 
 
-def _plain_spec(spec: InstrumentSpec) -> dict[str, Any]:
+def plain_spec(spec: InstrumentSpec) -> dict[str, Any]:
     """Return ``spec`` as plain JSON."""
     plain = {each.name: getattr(spec, each.name) for each in fields(spec)}
     holidays = sorted(day.isoformat() for day in spec.session.holidays)
@@ -223,7 +231,7 @@ def _plain_spec(spec: InstrumentSpec) -> dict[str, Any]:
 
 
 def _spec_of(plain: dict[str, Any]) -> InstrumentSpec:
-    """Return the instrument of `_plain_spec`.
+    """Return the instrument of `plain_spec`.
 
     Raises:
         TypeError: a field is missing or unknown.
