@@ -53,3 +53,20 @@ def test_a_breaker_is_one_line_when_it_trips_and_one_when_it_is_released(tmp_pat
         "2026-01-05 12:00Z breaker LOSS_STREAK released",
         "2026-01-05 12:00Z breaker HALT_DRAWDOWN released",
     ]
+
+
+def test_a_dry_run_says_so_in_every_line_and_shows_the_accounts_own_currency(tmp_path: Path) -> None:
+    dry = replace(START, mode="LIVE DRY RUN", synthetic=False, currency="USD")
+    after = replace(dry, trades=TRADES[1:], trades_count=1)
+    assert written(tmp_path, dry, after) == [
+        "2026-01-03 07:00Z LIVE DRY RUN trade short 0.52 lot 4010.000 -> 4071.000 -841.00 USD: the stop loss was hit"
+    ]
+
+
+def test_a_market_that_is_closed_is_told_once_with_its_next_opening(tmp_path: Path) -> None:
+    real = replace(START, mode="DEMO DRY RUN", synthetic=False)
+    shut = replace(real, opens_ms=NOON_MS + 10 * HOUR_MS)
+    assert written(tmp_path, shut, shut, real, real) == [
+        "2026-01-05 12:00Z DEMO DRY RUN market closed, opens 2026-01-05 22:00Z",
+        "2026-01-05 12:00Z DEMO DRY RUN market open",
+    ]

@@ -82,6 +82,17 @@ def test_a_flat_bot_shows_market_account_and_history(settings: Settings) -> None
 def test_a_market_that_is_made_up_says_so_at_any_width(settings: Settings) -> None:
     assert "SYNTHETIC" in screen(FLAT, settings)[0]
     assert "SYNTHETIC" in screen(FLAT, settings, 40, 24)[0]
+
+
+def test_a_dry_run_says_on_top_that_no_order_leaves_this_machine(settings: Settings) -> None:
+    dry = replace(FLAT, mode="LIVE DRY RUN", synthetic=False, opens_ms=1_767_600_000_000)
+    top, *rest = screen(dry, settings, 100, 24)
+    assert "LIVE DRY RUN" in top
+    assert "no order leaves this machine" in top
+    assert "LIVE DRY RUN" in screen(dry, settings, 40, 24)[0]
+    assert "closed" in "".join(rest)
+    assert "opens Mon 2026-01-05 08:00 UTC" in "".join(rest)
+    assert "order" not in screen(FLAT, settings, 100, 24)[0]
     assert "SYNTHETIC" not in shown(replace(FLAT, synthetic=False), settings)
 
 
