@@ -307,6 +307,7 @@ class BotView:
     trades_count: int
     wins_count: int
     link: LinkState
+    differences: tuple[Difference, ...] = ()  # of the broker's terms from the configured ones
     opens_ms: int = 0  # when the market opens; 0 where it is open, or nobody knows
     currency: str = ""  # of the account
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
 from typing import Any
 
 from palmbot import CORE_HASH, __version__
@@ -23,12 +24,13 @@ from palmbot.calendar import Session, is_open, next_open
 from palmbot.core.types import Params
 from palmbot.errors import RefusedError
 from palmbot.exchange.pacer import LockStep
+from palmbot.live import records
 from palmbot.live.inbox import Inbox
 from palmbot.live.rules import Rules
 from palmbot.live.runner import Runner, Wires
 from palmbot.live.trader import Trader
 from palmbot.live.view import Labels, view
-from palmbot.model import BotView
+from palmbot.model import BotView, JournalEvent
 from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner
 from palmbot.research.result import DataSet
@@ -101,7 +103,7 @@ def _counterparty(
         todo = "Say --dry-run: this version sends no orders to a broker."
         raise RefusedError("ORDERS_NOT_ALLOWED", todo, env=settings.run.environment)
     file = settings.run.exchange_file
-    return built_in(settings, home) if file is None else elsewhere(settings, home, file)
+    return built_in(settings, home) if file is None else elsewhere(settings, home, file, dry[1])
 
 
 async def _trade(home: Home, meets: tuple[Counterparty, int], ending: Ending, on_view: OnView | None) -> Output:
@@ -114,14 +116,17 @@ async def _trade(home: Home, meets: tuple[Counterparty, int], ending: Ending, on
         Rules(params, spec.core, series.period_ms, spec.session), Book(owner, settings.balance_minor), other.timeline
     )
     about = _about(settings, place, params, series, owner)
-    _refuse_changed(journal, about)
+    about["instrument_differences"] = [asdict(each) for each in other.differences]
+    trader.outbox += _since_last(journal, about)
     wires = Wires(other.quotes, other.trading, journal, other.pacer, home.clock, other.market_ms)
     runner = Runner(trader, wires, home.inbox, about)
     if isinstance(other.pacer, LockStep):
         other.pacer.awaited = lambda: repr([each.client_order_id for each in trader.book.in_flight])
     before = other.costs()
     ending.runner = runner
-    labels = Labels(mode_of(settings.run), series.synthetic, settings.profile, spec.digits, spec.deposit_currency)
+    labels = Labels(
+        mode_of(settings.run), series.synthetic, settings.profile, spec.digits, spec.deposit_currency, other.differences
+    )
 
     def show() -> None:
         picture = view(trader, labels, _opens_ms(other.market_ms, spec.session))
@@ -131,7 +136,9 @@ async def _trade(home: Home, meets: tuple[Counterparty, int], ending: Ending, on
     await _together(runner, other, (settings.run.for_ms, home.clock), show)
     costs = tuple(now - then for now, then in zip(other.costs(), before, strict=True))
     result, series = result_from(settings, params, journal, runner, (place.run_id, costs, series))
-    return Output(result, series, summarize(result, series), place.folder, runner.stop_reason, run=settings.run)
+    return Output(
+        result, series, summarize(result, series), place.folder, runner.stop_reason, 0, settings.run, other.differences
+    )
 
 
 async def _together(
@@ -204,12 +211,17 @@ def _about(settings: Settings, place: Place, params: Params, series: DataSet, ow
     }
 
 
-def _refuse_changed(journal: Journal, about: dict[str, Any]) -> None:
-    """Refuse to go on from running values that were computed by other settings or on other data."""
+def _since_last(journal: Journal, about: dict[str, Any]) -> list[JournalEvent]:
+    """Return what is to be journaled of terms that changed since the last run.
+
+    Raises:
+        RefusedError: the running values were computed by other settings or on other data.
+    """
     before = journal.last("run_started")
     if before is None:
-        return
-    now, then = _meaning(about), _meaning(before.body)
+        return []
+    is_told = bool(about["instrument_differences"])
+    now, then = _meaning(about, is_told=is_told), _meaning(before.body, is_told=is_told)
     changed = [name for name in now if now[name] != then.get(name)]
     if changed:
         raise RefusedError(
@@ -217,12 +229,18 @@ def _refuse_changed(journal: Journal, about: dict[str, Any]) -> None:
             "Go on with the settings this journal began with, or give the new ones a data_dir of their own.",
             changed=",".join(changed),
         )
+    was = before.body["instrument"]
+    return [
+        records.note(before.ts_ms, f"{name} of the instrument was {was.get(name)} in the last run and is now {value}")
+        for name, value in about["instrument"].items()
+        if was.get(name) != value
+    ]
 
 
-def _meaning(about: dict[str, Any]) -> dict[str, Any]:
-    """Return what the journaled state depends on: not on a broker's charges, which may change any day."""
+def _meaning(about: dict[str, Any], *, is_told: bool) -> dict[str, Any]:
+    """Return what the journaled state depends on: not on a broker's charges and limits, which may change any day."""
     values = {name: about.get(name) for name in ("symbol", "period_ms", "data_fingerprint", "instrument", "synthetic")}
-    if about.get("dry_run"):
+    if is_told:
         values["instrument"] = {name: about["instrument"].get(name) for name in _LASTING}
     return values | {
         name: about["params"].get(name) for name in ("rsi_period", "atr_period", "stop_kind", "spike_bars")

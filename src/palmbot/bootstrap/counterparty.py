@@ -6,9 +6,11 @@ beside the wire, and neither is about trading: that the bot is idle (lock-step),
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -26,6 +28,7 @@ from palmbot.bootstrap.exchange import new_text
 from palmbot.bootstrap.market import generated_series, market_of, pieces_ms, timeline_of
 from palmbot.bootstrap.place import Place
 from palmbot.bootstrap.ready import read_ready
+from palmbot.bootstrap.told import noted, told
 from palmbot.exchange.books import Books
 from palmbot.exchange.catalogue import catalogue_of
 from palmbot.exchange.conduct import LOCK_STEP, Conduct
@@ -40,7 +43,8 @@ from palmbot.exchange.server import Server
 from palmbot.exchange.values import Told
 from palmbot.instruments import InstrumentSpec
 from palmbot.live.inbox import Inbox
-from palmbot.model import LinkEvent, LinkState
+from palmbot.live.startup import patiently
+from palmbot.model import Difference, LinkEvent, LinkState
 from palmbot.ports import Clock, Pacer, Quotes, Trading
 from palmbot.research.result import DataSet
 from palmbot.sentiment.timeline import Timeline
@@ -50,6 +54,7 @@ ACCOUNT_ID: Final = 1  # of a bot that has the exchange to itself
 UNLIMITED: Final = 1_000_000  # requests a second: in lock-step the machine's pace is nobody's harm
 
 Beside = Callable[[], Coroutine[Any, Any, None]]
+OnNote = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,11 @@ class Terminal:
 class Counterparty:
     """The other side of the wire, and what a run needs to know of it.
 
-    ``settings`` hold the terms of the other side. ``beside`` must run beside the bot. ``on_started`` is to be called
-    once the bot wants quotes. ``costs`` are the spread and slippage paid so far, in minor units <= 0; another process
-    does not tell them. ``market_ms`` is the market clock where it is more than the newest quote's time.
+    ``settings`` hold the terms of the other side, ``differences`` say where it states them otherwise than they are
+    configured; none where it was not asked, for it was made of the settings. ``beside`` must run beside the bot.
+    ``on_started`` is to be called once the bot wants quotes. ``costs`` are the spread and slippage paid so far, in
+    minor units <= 0; another process does not tell them. ``market_ms`` is the market clock where it is more than the
+    newest quote's time.
     """
 
     settings: Settings
@@ -91,6 +98,7 @@ class Counterparty:
     on_started: Callable[[], None] = lambda: None
     costs: Callable[[], tuple[int, int]] = lambda: (0, 0)
     market_ms: Callable[[], int] | None = None
+    differences: tuple[Difference, ...] = ()
 
 
 @asynccontextmanager
@@ -152,18 +160,43 @@ async def over_the_wire(
 
 
 @asynccontextmanager
-async def elsewhere(settings: Settings, home: Home, file: Path) -> AsyncIterator[Counterparty]:
+async def elsewhere(settings: Settings, home: Home, file: Path, on_note: OnNote) -> AsyncIterator[Counterparty]:
     """Reach an exchange in another process by its ready line in ``file``. What it simulates counts as SYNTHETIC.
 
     Raises:
+        ConfigError: it has no such symbol.
         DataError: the file is no such line, or the sentiment cannot be read.
+        RefusedError: its account or symbol cannot be traded.
+        RetryError: it does not answer.
     """
     ready = read_ready(file)
     client = Ctrader(
         _config(settings.instrument, ready, Patience()), _wires(ready, home.clock, home.inbox, home.inbox.wake)
     )
-    series = replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)")
-    yield Counterparty(settings, client, client, FreeRunning(), timeline_of(settings), series, (client.run,))
+    session = asyncio.create_task(client.run(), name="session")
+    try:
+        terms = await patiently(home.clock, partial(told, client, settings))
+        for line in noted(terms.differences):
+            on_note(line)
+        settings = terms.settings
+        yield Counterparty(
+            settings=settings,
+            quotes=client,
+            trading=client,
+            pacer=FreeRunning(),
+            timeline=timeline_of(settings),
+            series=replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)"),
+            beside=(partial(following, session),),
+            differences=terms.differences,
+        )
+    finally:
+        session.cancel()
+        await asyncio.gather(session, return_exceptions=True)
+
+
+async def following(session: asyncio.Task[None]) -> None:
+    """Run beside the bot in the place of ``session``, which ran before it: end with it, and it with this."""
+    await session
 
 
 class _End:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from palmbot.adapters.journal import Journal
 from palmbot.core.types import Params
 from palmbot.live.runner import Runner
+from palmbot.model import Difference
 from palmbot.research.journaled import Journaled, result_of, series_of
 from palmbot.research.result import DataSet, RunResult
 from palmbot.research.statistics import Summary
@@ -26,12 +27,17 @@ class Output:
     stopped: str = ""
     exit_code: int = 0
     run: RunSettings | None = None  # None of a backtest
+    differences: tuple[Difference, ...] = ()  # of the broker's terms
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's object."""
         body = self.summary.to_json()
         if self.run is not None:
-            body["summary"] |= {"mode": self.run.environment.value, "dry_run": self.run.dry_run}
+            body["summary"] |= {
+                "mode": self.run.environment.value,
+                "dry_run": self.run.dry_run,
+                "instrument_differences": [asdict(each) for each in self.differences],
+            }
         return body
 
     def text(self) -> str:
@@ -39,6 +45,9 @@ class Output:
         from palmbot.research.terminal import terminal  # noqa: PLC0415 - only where it is shown
 
         text = terminal(self.summary, self.result, self.series, self.folder)
+        if self.differences:
+            rows = (f"  {each.name}: {each.broker}, configured {each.configured}" for each in self.differences)
+            text = "\n".join([text, "", "The broker's terms counted:", *rows])
         return f"{mode_of(self.run)}: no order left this machine\n{text}" if self.run and self.run.dry_run else text
 
 

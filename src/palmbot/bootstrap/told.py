@@ -9,7 +9,7 @@ from palmbot.adapters.ctrader_terms import read_statement
 from palmbot.config.terms import differences
 from palmbot.model import AccountSnapshot, Difference
 from palmbot.protocol.messages import Message
-from palmbot.protocol.statement import Statement, instrument_of, refusals
+from palmbot.protocol.statement import NOT_STATED, Statement, instrument_of, refusals
 from palmbot.settings import Settings
 
 
@@ -41,6 +41,15 @@ async def told(client: Asks, settings: Settings) -> Told:
     """
     account_id = (await client.standing()).account_id
     return told_by(await read_statement(client.need, account_id, settings.instrument.symbol), settings)
+
+
+def noted(differences: tuple[Difference, ...]) -> list[str]:
+    """Return the lines that tell a person what the broker states otherwise."""
+    return [
+        f"{each.name}: configured {each.configured}, the broker's {each.broker}"
+        for each in differences
+        if each.broker != NOT_STATED
+    ]
 
 
 def told_by(statement: Statement, settings: Settings) -> Told:

@@ -34,6 +34,8 @@ def header(view: BotView) -> RenderableType:
         title.append(f" {view.mode} ", "bold white on blue")
     told = view.mode if view.mode == PAPER else "no order leaves this machine"
     title.append(f"  {view.profile}  {told}")
+    if view.differences:
+        title.append(f"  {len(view.differences)} of the broker's terms", "yellow")
     clock = Text(f"{moment(view.clock_ms, '%a %Y-%m-%d %H:%M')} UTC ")
     clock.append(view.link.value, LINK_STYLES[view.link])
     row = Table.grid(expand=True)

@@ -8,7 +8,7 @@ from palmbot.core.indicators import rsi
 from palmbot.core.live_breakers import Watch
 from palmbot.core.types import Breakers, Reason
 from palmbot.live.trader import Trader
-from palmbot.model import BotView, BreakerView, HistoryBar, LinkState
+from palmbot.model import BotView, BreakerView, Difference, HistoryBar, LinkState
 from palmbot.units import DAY_MS
 
 
@@ -21,6 +21,7 @@ class Labels:
     profile: str
     digits: int
     currency: str = ""
+    differences: tuple[Difference, ...] = ()
 
 
 def breakers_of(guards: Breakers, watch: Watch, clock_ms: int) -> tuple[BreakerView, ...]:
@@ -59,6 +60,7 @@ def view(trader: Trader, labels: Labels, opens_ms: int = 0) -> BotView | None:
     return BotView(
         mode=labels.mode,
         synthetic=labels.synthetic,
+        differences=labels.differences,
         symbol=book.owner.symbol,
         profile=labels.profile,
         digits=labels.digits,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from tests.scripted_peer import MYR, PAIR, SYMBOL, USD, spot, symbols
+from tests.scripted_peer import PAIR, SYMBOL, spot, symbols
 
 from palmbot.adapters.ctrader_spots import Spots
 from palmbot.model import Quote
 from palmbot.protocol.chain import Leg
 from palmbot.protocol.codec import LATEST_MS
-from palmbot.protocol.messages import pb
 
-EUR = 1
 EURUSD, _, USDMYR = symbols().symbol
 
 
