@@ -100,26 +100,32 @@ def expected_max_sharpe(trials: int, variance: float) -> float:
     return math.sqrt(variance) * ((1.0 - EULER_MASCHERONI) * first + EULER_MASCHERONI * second)
 
 
-def max_sharpe_by_luck(trial_sharpes: Float64Array) -> float:
-    """Return `expected_max_sharpe` of as many trials as these, with their variance (n - 1).
+def max_sharpe_by_luck(trial_sharpes: Float64Array, trials: int | None = None) -> float:
+    """Return `expected_max_sharpe` of ``trials``, with the variance (n - 1) of ``trial_sharpes``, shape (n,).
 
-    A trial without a Sharpe ratio (NaN: it never traded) counts as a trial, not in the variance.
+    A trial without a Sharpe ratio (NaN: it never traded) counts as a trial, not in the variance. Where the trials truly
+    differ, some being good and others bad, their variance is more than luck, and the answer too high: cautious again.
+
+    Args:
+        trial_sharpes: of the trials, or of a sample of them.
+        trials: how many there were; None: these are all.
     """
     defined = trial_sharpes[~np.isnan(trial_sharpes)]
     variance = float(defined.var(ddof=1)) if len(defined) > 1 else 0.0
-    return expected_max_sharpe(len(trial_sharpes), variance)
+    return expected_max_sharpe(len(trial_sharpes) if trials is None else trials, variance)
 
 
-def deflated_sharpe(returns: Float64Array, trial_sharpes: Float64Array) -> float | None:
+def deflated_sharpe(returns: Float64Array, trial_sharpes: Float64Array, trials: int | None = None) -> float | None:
     """Return the probabilistic Sharpe ratio against what the best of all trials shows by luck.
 
     DSR = PSR(SR*) with SR* = `max_sharpe_by_luck`; Bailey and Lopez de Prado (2014).
 
     Args:
         returns: of the trial that was chosen, shape (n,).
-        trial_sharpes: of every trial, in the same unit, the chosen one too, shape (trials,).
+        trial_sharpes: of every trial, in the same unit, the chosen one too, or of a sample of them, shape (n,).
+        trials: how many there were; None: these are all.
     """
-    return probabilistic_sharpe(returns, max_sharpe_by_luck(trial_sharpes))
+    return probabilistic_sharpe(returns, max_sharpe_by_luck(trial_sharpes, trials))
 
 
 def length_min(record: Record, benchmark: float = 0.0, confidence: float = 0.95) -> float | None:
