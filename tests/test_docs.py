@@ -40,7 +40,7 @@ ROOMS = sorted(
 )
 WRITTEN_LATER = {"palmbot.toml", "run.json", "best_params.json"}  # files that the program writes or a person does
 EVERY_COMMAND = {"--json", "--config", "--verbose", "--help"}
-WITHOUT_EFFECT = {"--dry-run", "--i-know-this-is-noise", "--host", "--port", "--no-web"}
+WITHOUT_EFFECT = {"--i-know-this-is-noise", "--host", "--port", "--no-web"}
 
 # What may be named only to say that it is not there, until the module or command that brings it exists.
 FUTURE = {

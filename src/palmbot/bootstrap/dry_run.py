@@ -7,7 +7,7 @@ sessions refuse to make the bytes of one; what the bot trades with is the exchan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,10 +23,11 @@ from palmbot.adapters.ctrader_reader import CtraderConfig, CtraderReader, Ctrade
 from palmbot.adapters.tls import client_context
 from palmbot.adapters.tokens import LOOK_EVERY_MS, TokenKeeper
 from palmbot.bootstrap.access import Access
-from palmbot.bootstrap.counterparty import ACCOUNT_ID, Beside, Counterparty, Home
+from palmbot.bootstrap.counterparty import ACCOUNT_ID, Beside, Counterparty, Home, OnNote, following
 from palmbot.bootstrap.market import generated_series, timeline_of
 from palmbot.bootstrap.ready import read_ready
-from palmbot.bootstrap.told import told
+from palmbot.bootstrap.told import noted, told
+from palmbot.core.types import Profile
 from palmbot.errors import InvariantError, PalmbotError, RefusedError
 from palmbot.exchange.books import Books
 from palmbot.exchange.broker import Broker
@@ -37,15 +38,13 @@ from palmbot.exchange.mirror import Mirror, QuotedFeed
 from palmbot.exchange.opening import Opening, opened, plain_account
 from palmbot.exchange.pacer import FreeRunning
 from palmbot.live.startup import patiently
-from palmbot.model import AccountSnapshot, Difference
+from palmbot.model import AccountSnapshot
 from palmbot.research.result import DataSet
 from palmbot.settings import CtraderCredentials, Environment, Settings
 
 # An order meets the newest quote at once: what a real one loses on its way is the instrument's slippage.
 CONDUCT = Conduct(Delays(fill_ms=0, protect_ms=0))
 NOTE = "DRY RUN: prices and terms are the broker's, orders were filled on this machine; none was sent to anybody."
-
-OnNote = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ async def dry_run(
         if not settings.has_balance:
             settings = replace(settings, balance_minor=standing.balance_minor)
         _refuse_empty(settings, standing)
-        for line in _introduction(settings, whom, standing, terms.differences):
+        for line in (*_introduction(settings, whom, standing), *noted(terms.differences)):
             on_note(line)
         with closing(Books(":memory:" if home.in_memory else home.place.books)) as books:
             engine = _exchange(settings, standing, books)
@@ -175,14 +174,11 @@ def _series(settings: Settings, whom: Whom, standing: AccountSnapshot) -> DataSe
     )
 
 
-def _introduction(
-    settings: Settings, whom: Whom, standing: AccountSnapshot, differences: tuple[Difference, ...]
-) -> list[str]:
+def _introduction(settings: Settings, whom: Whom, standing: AccountSnapshot) -> list[str]:
     """Return what a person should know before it begins."""
     kind = "" if whom.credentials.environment is Environment.PAPER else f"{whom.credentials.environment.upper()} "
     lines = [f"{kind}DRY RUN of account {standing.account_id} at {whom.where}: no order leaves this machine."]
-    lines += [f"{each.name}: configured {each.configured}, the broker's {each.broker}" for each in differences]
-    if settings.data.sentiment_file is None and settings.params.profile == 0:
+    if settings.data.sentiment_file is None and settings.params.profile == Profile.RSI_SENTIMENT:
         lines.append("No sentiment is known (--sentiment F): this profile will not enter.")
     return lines
 
@@ -193,13 +189,8 @@ def _introduction(
 def _beside(
     session: asyncio.Task[None], mirror: Mirror, whom: Whom, tells: tuple[SystemClock, OnNote]
 ) -> tuple[Beside, ...]:
-    async def follow() -> None:
-        await session
-
-    keeper = whom.keeper
-    if keeper is None:
-        return (follow, mirror.run)
-    return (follow, mirror.run, partial(keep_tokens, keeper, *tells))
+    always = (partial(following, session), mirror.run)
+    return always if whom.keeper is None else (*always, partial(keep_tokens, whom.keeper, *tells))
 
 
 async def keep_tokens(keeper: TokenKeeper, clock: SystemClock, on_note: OnNote) -> None:
