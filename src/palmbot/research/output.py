@@ -53,7 +53,7 @@ def write_trades(path: Path, result: RunResult, data: DataSet) -> None:
         )
         for number, trade in enumerate(result.trades, start=1)
     )
-    _write_table(path, TRADE_COLUMNS, rows)
+    write_table(path, TRADE_COLUMNS, rows)
 
 
 def write_equity(path: Path, result: RunResult, data: DataSet) -> None:
@@ -75,11 +75,16 @@ def write_equity(path: Path, result: RunResult, data: DataSet) -> None:
         )
         for ts_ms, close, low, fall in zip(*columns, drawdown.tolist(), strict=True)
     )
-    _write_table(path, EQUITY_COLUMNS, rows)
+    write_table(path, EQUITY_COLUMNS, rows)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` by way of a neighbour file, so that a reader never sees half of it.
+    """Write ``text`` to ``path`` as ``write_bytes`` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` by way of a neighbour file, so that a reader never sees half of it.
 
     Raises:
         UsageError: the file cannot be written.
@@ -87,8 +92,8 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -118,7 +123,8 @@ def decimal_text(minor: float, money_digits: int) -> str:
     return format(Decimal(str(minor)).scaleb(-money_digits), "f")
 
 
-def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write ``rows`` under ``columns`` as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

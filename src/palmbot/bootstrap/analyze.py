@@ -1,0 +1,55 @@
+"""Wires the analysis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palmbot.errors import UsageError
+from palmbot.research import data
+from palmbot.research.advice import Advice, advice
+from palmbot.research.analysis import Analysis, analyse
+from palmbot.settings import Settings
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What the command shows: one JSON object, or text."""
+
+    analysis: Analysis
+    said: Advice
+    files: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers, what they say, and where the files are."""
+        said = {"findings": list(self.said.findings), "recommendations": list(self.said.recommendations)}
+        return self.analysis.to_json() | said | {"files": [str(each) for each in self.files]}
+
+    def text(self) -> str:
+        """Return what was seen and what to do about it."""
+        lines = [f"- {each}" for each in self.said.findings]
+        lines += ["", "What to do about it:", *(f"- {each}" for each in self.said.recommendations)]
+        return "\n".join([*lines, "", f"Everything, drawn: {self.files[0]}"])
+
+
+def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
+    """Take one backtest of the data apart and write CSV, PNG and PDF into ``out``."""
+    from palmbot.research.analysis_files import write_analysis  # noqa: PLC0415 - matplotlib is heavy
+
+    if settings.data.file is None:
+        raise UsageError("DATA_MISSING", "Name the bars to study: palmbot analyze --data FILE --out DIR.")
+    progress("load", 0.0)
+    series = data.load(settings.data, settings.instrument)
+    rules = (settings.profile, settings.params_for(series.period_ms))
+    threads = settings.optimize.workers or os.cpu_count() or 1
+    found = analyse(series, rules, settings.balance_minor, settings.run.seed, threads, progress)
+    said = advice(found)
+    progress("figures", 0.7)
+    files = write_analysis(found, said, out)
+    progress("done", 1.0)
+    return Study(found, said, files)
