@@ -85,6 +85,7 @@ class Ctrader(CtraderReader):
                 raise HaltError("LOGIN_FLOODED", "Connect again: too much came before the login was complete.")
             self._held.append((event, declined))
             return
+        super().on_message(event, declined)
         request_id = self._asked.get(event.client_msg_id, "")
         if event.is_final:
             self._asked.pop(event.client_msg_id, None)

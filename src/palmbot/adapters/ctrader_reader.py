@@ -80,6 +80,7 @@ class CtraderReader:
         self._is_listening = False  # this session subscribed to them
         self._is_lost = False
         self._losses = 0  # sessions that ended
+        self.on_terms: Callable[[], None] = lambda: None  # called when the broker's terms may be others than before
 
     async def run(self) -> None:
         """Keep the session until cancelled.
@@ -192,6 +193,7 @@ class CtraderReader:
                 self._spots.forget()
         if is_news:
             self._wires.inbox.put(LinkEvent(self._now_ms(), state, reason))
+            self.on_terms()  # nobody tells what changed meanwhile
 
     def on_spot(self, spot: pb.SpotEvent) -> None:
         """Take in a quote."""
@@ -207,7 +209,14 @@ class CtraderReader:
         self._wires.on_received()
 
     def on_message(self, event: Received, declined: Declined | None) -> None:
-        """Pass over what is about orders: whoever only reads has none."""
+        """Take in that terms changed; pass over what is about orders, for whoever only reads has none."""
+        del declined
+        message, facts = event.message, self._facts
+        if facts is None or not isinstance(message, pb.SymbolChangedEvent | pb.TraderUpdatedEvent):
+            return
+        is_ours = isinstance(message, pb.TraderUpdatedEvent) or facts.terms.symbol_id in message.symbolId
+        if is_ours and message.ctidTraderAccountId == facts.terms.account_id:
+            self.on_terms()
 
     # -- inside
 

@@ -15,11 +15,12 @@ from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
 from palmbot.adapters.lease import FileLease
 from palmbot.bootstrap.access import Access
-from palmbot.bootstrap.counterparty import Counterparty, Home, built_in, elsewhere
-from palmbot.bootstrap.dry_run import OnNote, dry_run
+from palmbot.bootstrap.counterparty import Counterparty, Home, OnNote, built_in, elsewhere
+from palmbot.bootstrap.dry_run import dry_run
 from palmbot.bootstrap.ending import Ending
 from palmbot.bootstrap.outcome import Output, mode_of, result_from
 from palmbot.bootstrap.place import Place, place_of
+from palmbot.bootstrap.told import LASTING
 from palmbot.calendar import Session, is_open, next_open
 from palmbot.core.types import Params
 from palmbot.errors import RefusedError
@@ -38,7 +39,6 @@ from palmbot.research.statistics import summarize
 from palmbot.settings import Environment, Settings
 
 VIEW_EVERY_S = 0.2
-_LASTING = ("step_px", "lot_cu", "money_digits", "day_start_ms")
 
 OnView = Callable[[BotView], None]
 
@@ -241,7 +241,7 @@ def _meaning(about: dict[str, Any], *, is_told: bool) -> dict[str, Any]:
     """Return what the journaled state depends on: not on a broker's charges and limits, which may change any day."""
     values = {name: about.get(name) for name in ("symbol", "period_ms", "data_fingerprint", "instrument", "synthetic")}
     if is_told:
-        values["instrument"] = {name: about["instrument"].get(name) for name in _LASTING}
+        values["instrument"] = {name: about["instrument"].get(name) for name in LASTING}
     return values | {
         name: about["params"].get(name) for name in ("rsi_period", "atr_period", "stop_kind", "spike_bars")
     }

@@ -28,7 +28,7 @@ from palmbot.bootstrap.exchange import new_text
 from palmbot.bootstrap.market import generated_series, market_of, pieces_ms, timeline_of
 from palmbot.bootstrap.place import Place
 from palmbot.bootstrap.ready import read_ready
-from palmbot.bootstrap.told import noted, told
+from palmbot.bootstrap.told import Watch, noted, told
 from palmbot.exchange.books import Books
 from palmbot.exchange.catalogue import catalogue_of
 from palmbot.exchange.conduct import LOCK_STEP, Conduct
@@ -173,7 +173,7 @@ async def elsewhere(settings: Settings, home: Home, file: Path, on_note: OnNote)
     client = Ctrader(
         _config(settings.instrument, ready, Patience()), _wires(ready, home.clock, home.inbox, home.inbox.wake)
     )
-    session = asyncio.create_task(client.run(), name="session")
+    configured, session = settings, asyncio.create_task(client.run(), name="session")
     try:
         terms = await patiently(home.clock, partial(told, client, settings))
         for line in noted(terms.differences):
@@ -186,7 +186,10 @@ async def elsewhere(settings: Settings, home: Home, file: Path, on_note: OnNote)
             pacer=FreeRunning(),
             timeline=timeline_of(settings),
             series=replace(generated_series(settings), name=f"exchange at {ready.host}:{ready.port} (SYNTHETIC)"),
-            beside=(partial(following, session),),
+            beside=(
+                partial(following, session),
+                Watch(client, configured, terms, home.inbox, home.clock, on_note).run,
+            ),
             differences=terms.differences,
         )
     finally:

@@ -26,7 +26,7 @@ from palmbot.bootstrap.access import Access
 from palmbot.bootstrap.counterparty import ACCOUNT_ID, Beside, Counterparty, Home, OnNote, following
 from palmbot.bootstrap.market import generated_series, timeline_of
 from palmbot.bootstrap.ready import read_ready
-from palmbot.bootstrap.told import noted, told
+from palmbot.bootstrap.told import Watch, noted, told
 from palmbot.core.types import Profile
 from palmbot.errors import InvariantError, PalmbotError, RefusedError
 from palmbot.exchange.books import Books
@@ -83,7 +83,7 @@ async def dry_run(
     try:
         terms = await patiently(home.clock, partial(told, reader, settings))
         standing = await patiently(home.clock, reader.standing)
-        settings = terms.settings
+        configured, settings = settings, terms.settings
         if not settings.has_balance:
             settings = replace(settings, balance_minor=standing.balance_minor)
         _refuse_empty(settings, standing)
@@ -100,7 +100,10 @@ async def dry_run(
                 pacer=FreeRunning(),
                 timeline=timeline_of(settings),
                 series=_series(settings, whom, standing),
-                beside=_beside(session, mirror, whom, (home.clock, on_note)),
+                beside=(
+                    *_beside(session, mirror, whom, (home.clock, on_note)),
+                    Watch(reader, configured, terms, home.inbox, home.clock, on_note, is_mirrored=True).run,
+                ),
                 costs=broker.costs,
                 market_ms=None if whom.credentials.is_simulated else home.clock.utc_ms,
                 differences=terms.differences,

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from palmbot.calendar import Session
+from palmbot.calendar import Session, is_open, session_end
 from palmbot.core.live_breakers import Limits
 from palmbot.core.types import Instrument, Params
+from palmbot.live.feed import Mark
+from palmbot.model import TermsEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the bot trades by."""
+    """What the bot trades by. ``barred`` says why the broker's terms forbid entries; empty where they do not."""
 
     params: Params
     instrument: Instrument
     period_ms: int
     session: Session = field(default_factory=Session)
     limits: Limits = field(default_factory=Limits)
+    barred: str = ""
+
+    def was_closed(self, mark: Mark | None, ts_ms: int) -> bool:
+        """Return whether the market was closed at some time from ``mark``, the last price, to ``ts_ms``."""
+        if mark is None:
+            return True
+        return not is_open(mark.ts_ms, self.session) or session_end(mark.ts_ms, self.session) <= ts_ms
+
+    def under(self, terms: TermsEvent) -> Rules:
+        """Return the rules under other terms of the broker; the old ones, and no entry, where those forbid any."""
+        if terms.barred:
+            return replace(self, barred=terms.barred)
+        return replace(self, instrument=terms.instrument, session=terms.session, barred="")
+
+    def news(self, terms: TermsEvent) -> str:
+        """Return what ``terms`` change, in words."""
+        if terms.barred:
+            return f"no entries, {terms.barred}"
+        before, now = self.instrument._asdict(), terms.instrument._asdict()
+        moved = [f"{name} {before[name]} -> {value}" for name, value in now.items() if before[name] != value]
+        return ", ".join(moved) or "entries may go on"

@@ -15,7 +15,7 @@ from palmbot.errors import HaltError, OutcomeUnknownError, RetryError
 from palmbot.live import startup
 from palmbot.live.inbox import Inbox
 from palmbot.live.trader import Trader
-from palmbot.model import BrokerEvent, CashEvent, IntentKind, JournalEvent, OrderEvent, OrderIntent, Quote
+from palmbot.model import BrokerEvent, CashEvent, IntentKind, JournalEvent, OrderEvent, OrderIntent, Quote, TermsEvent
 from palmbot.orders.lifecycle import Happening
 from palmbot.orders.records import event_of_intent
 from palmbot.ports import Clock, Journal, Pacer, Quotes, Trading
@@ -108,6 +108,8 @@ class Runner:
             self.trader.on_order_event(event)
         elif isinstance(event, CashEvent):
             self.trader.on_cash(event)
+        elif isinstance(event, TermsEvent):
+            self.trader.on_terms(event)
         elif event.ended:
             self.stop("end of data")
         else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from palmbot.calendar import is_open, session_end
 from palmbot.core import breakers, fills, live_breakers, step
 from palmbot.core.live_breakers import Watch, Wire
 from palmbot.core.types import (
@@ -38,6 +37,7 @@ from palmbot.model import (
     OrderEvent,
     OrderIntent,
     Quote,
+    TermsEvent,
     Trade,
 )
 from palmbot.orders import plan
@@ -110,8 +110,8 @@ class Trader:
 
     def on_quote(self, quote: Quote, silence_ms: int = 0) -> list[OrderIntent]:
         """Take in a quote that came ``silence_ms`` of machine time after the last; return the requests to send."""
-        if silence_ms > self.rules.limits.stale_after_ms:
-            silence_ms = self._unexplained(silence_ms, quote.ts_ms)
+        if silence_ms > self.rules.limits.stale_after_ms and self.rules.was_closed(self.feed.mark, quote.ts_ms):
+            silence_ms = 0
         self._begin(quote.ts_ms)
         self.advance(quote.ts_ms)
         is_first = self.feed.quote(quote)
@@ -186,6 +186,12 @@ class Trader:
             self._guards(breakers.shifted(self.state.breakers, event.delta_minor))
         self.outbox.append(records.note(event.ts_ms, f"cash {event.delta_minor}"))
         self.keep_state(event.ts_ms)
+
+    def on_terms(self, event: TermsEvent) -> None:
+        """Go on under other terms of the broker; enter nothing where they forbid it."""
+        ts_ms = 0 if self.feed.mark is None else self.feed.mark.ts_ms
+        self.outbox.append(records.note(ts_ms, f"the broker's new terms: {self.rules.news(event)}"))
+        self.rules = self.rules.under(event)
 
     def absorb(self, bar: HistoryBar) -> None:
         """Let a bar of the broker's history pass through the same update, with orders off."""
@@ -307,6 +313,8 @@ class Trader:
             reason = Reason.OUTCOME_UNKNOWN
         if reason == Reason.NONE and self.book.holding is not None:  # found since the decision
             reason = Reason.HOLDING
+        if reason == Reason.NONE and self.rules.barred:
+            reason = Reason.MARKET_CLOSED
         if reason != Reason.NONE:
             self.outbox.append(records.refusal(ts_ms, decision.bar_end_ms, decision.side, reason))
             return []
@@ -328,13 +336,6 @@ class Trader:
         self.watch = live_breakers.rejected(self.rules.limits, before, ts_ms)
         if self.watch.rejects_until_ms != before.rejects_until_ms:
             self.outbox.append(records.breaker(ts_ms, Reason.REJECT_STREAK, self.watch.rejects_until_ms))
-
-    def _unexplained(self, silence_ms: int, ts_ms: int) -> int:
-        """Return the silence before the quote at ``ts_ms``, 0 where the market was closed in between."""
-        mark, session = self.feed.mark, self.rules.session
-        if mark is None or not is_open(mark.ts_ms, session) or session_end(mark.ts_ms, session) <= ts_ms:
-            return 0
-        return silence_ms
 
     def _guards(self, guards: Breakers) -> None:
         indicators = Indicators() if self.state is None else self.state.indicators
