@@ -166,6 +166,8 @@ class Evidence:
     fan: Fan | None
     sees_ahead: bool | None  # True: truncated data decided otherwise. A bug, never a result
     targets: tuple[Target, ...]
+    trades_min: int = 0  # fewer trades than this give a combination no score
+    trades_max: int = 0  # most that one combination made
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,29 +13,23 @@ from palmbot.research.backtest import replayed
 from palmbot.research.evidence import COST_FACTORS, CostStress, Plateau
 from palmbot.research.result import DataSet
 from palmbot.research.search import Search, profit_factor_of
-from palmbot.research.walkforward import Choice, walk_forward, whole
+from palmbot.research.walkforward import Choice, unseen, whole
 from palmbot.research.windows import cut
 
 CHARGES = ("spread", "slippage", "commission_rate", "commission_min_minor", "conversion_fee_bp")
 CUTS = 8  # places at which the data end early
 
 
-def cost_stress(
-    data: DataSet, params: Params, choices: Sequence[Choice], balance_minor: int, seed: int
-) -> tuple[CostStress, ...]:
-    """Return the winner and the walk-forward's ``choices`` with every cost times 0.5, 1, 2 and 4.
+def cost_stress(data: DataSet, params: Params, choices: Sequence[Choice], balance_minor: int) -> tuple[CostStress, ...]:
+    """Return the winner, and the tests of ``choices`` (at least one), with every cost times 0.5, 1, 2 and 4.
 
-    Nothing is chosen anew: these are the trades' parameters under other costs.
+    Nothing is chosen anew: the same parameters trade at other costs.
     """
-    return tuple(
-        CostStress(
-            factor,
-            whole(dear, params, balance_minor)[1],
-            walk_forward(dear, "", choices, balance_minor, seed).tally,
-        )
-        for factor in COST_FACTORS
-        for dear in (with_costs(data, factor),)
-    )
+    found = []
+    for factor in COST_FACTORS:
+        dear = with_costs(data, factor)
+        found.append(CostStress(factor, whole(dear, params, balance_minor)[1], unseen(dear, choices, balance_minor)))
+    return tuple(found)
 
 
 def with_costs(data: DataSet, factor: float) -> DataSet:

@@ -214,7 +214,7 @@ def _stress(work: _Work, evidence: Evidence, _tell: Tell) -> Evidence:
     r = np.array([r_multiple(trade) for trade in work.run.trades], np.float64)
     return replace(
         evidence,
-        costs=cost_stress(work.data, work.params, choices, settings.balance_minor, settings.seed) if choices else (),
+        costs=cost_stress(work.data, work.params, choices, settings.balance_minor) if choices else (),
         plateau=plateau(work.search),
         fan=fan(r, work.params.risk_fraction, settings.seed),
     )
@@ -314,4 +314,6 @@ def _unknown(search: Search) -> Evidence:
         fan=None,
         sees_ahead=None,
         targets=(),
+        trades_min=search.trades_min,
+        trades_max=int(search.results["trades"].max()),
     )

@@ -55,7 +55,7 @@ def _numbers(study: Study, inside: Tally, walked: WalkForward | None) -> Rows:
     risk = percent_text(None if study.search.best_params is None else study.search.best_params.risk_fraction)
     rows: Sequence[tuple[str, Callable[[Tally], str]]] = (
         ("trades", lambda tally: f"{tally.trades:,}"),
-        ("profit factor", lambda tally: number_text(tally.profit_factor)),
+        ("profit factor", _factor),
         ("win rate", lambda tally: percent_text(tally.win_rate)),
         ("  by stop and target alone", lambda tally: percent_text(tally.geometry_win_rate)),
         (f"max drawdown at your {risk} a trade", lambda tally: number_text(tally.max_drawdown_pct, 1, "%")),
@@ -68,6 +68,10 @@ def _numbers(study: Study, inside: Tally, walked: WalkForward | None) -> Rows:
     if walked is not None:
         found.insert(3, ("  5-95 %", "", _band(walked.profit_factor_band)))
     return found
+
+
+def _factor(tally: Tally) -> str:
+    return "no loss" if tally.trades and tally.profit_factor is None else number_text(tally.profit_factor)
 
 
 def _band(band: Band | None) -> str:
@@ -110,21 +114,21 @@ def _costs(evidence: Evidence) -> Rows:
         return []
     return [
         ("profit factor if trading costs", *(f"x {number_text(each.factor, 1)}" for each in evidence.costs)),
-        ("  in sample", *(number_text(each.in_sample.profit_factor) for each in evidence.costs)),
-        ("  out of sample", *(number_text(each.out_of_sample.profit_factor) for each in evidence.costs)),
+        ("  in sample", *(_factor(each.in_sample) for each in evidence.costs)),
+        ("  out of sample", *(_factor(each.out_of_sample) for each in evidence.costs)),
     ]
 
 
 def _walk(walked: WalkForward) -> str:
     """Return the windows of ``walked``, each with what its training promised and what its test kept."""
-    rows = [(f"walk-forward, {walked.kind}", "trained", "tested", "trades", "win rate", "drawdown")]
+    rows = [(f"walk-forward, {walked.kind}", "factor trained", "tested", "trades", "win rate", "drawdown")]
     for window in walked.windows:
         test = window.test
         rows.append(
             (
                 f"{day_text(window.test_from_ms)} to {day_text(window.test_to_ms)}",
-                "nothing" if window.train is None else number_text(window.train.profit_factor),
-                number_text(test.profit_factor),
+                "nothing" if window.train is None else _factor(window.train),
+                _factor(test),
                 f"{test.trades:,}",
                 percent_text(test.win_rate),
                 number_text(test.max_drawdown_pct, 1, "%"),

@@ -86,7 +86,7 @@ def verdict_of(evidence: Evidence, unexamined: tuple[str, ...] = ()) -> Verdict:
     if spoilt is not None:
         return Verdict(NOISE, (spoilt, "Do not trade these parameters."))
     if unexamined:
-        cut_off = f"The examination was interrupted: {', '.join(unexamined)} not examined."
+        cut_off = f"The examination was interrupted; not examined: {', '.join(unexamined)}."
         return Verdict(NOISE, (cut_off, "What was found may be luck; run the search again to its end to know more."))
     proof = proof_of(evidence)
     if is_robust(proof):
@@ -136,10 +136,15 @@ def _spoilt(evidence: Evidence) -> str | None:
     stopped_ms = next((each.stopped_out_ms for each in _forwards(evidence) if each.stopped_out_ms), 0)
     if stopped_ms:
         return f"On {day_text(stopped_ms)} a broker would have closed the account for lack of margin, out of sample."
+    if evidence.trades == 0 and evidence.trades_max == 0:
+        return (
+            f"None of the {evidence.trials:,} combinations made a single trade: rules that ask for sentiment need "
+            "--sentiment, and nothing trades before its warm-up or where every entry is refused."
+        )
     if evidence.trades == 0:
         return (
-            f"None of the {evidence.trials:,} combinations made enough trades without a margin call to be judged: "
-            "the data are too few, or the rules too rarely meet."
+            f"None of the {evidence.trials:,} combinations made the {evidence.trades_min} trades, without a margin "
+            f"call, that it takes to be judged; the most was {evidence.trades_max:,}: give more bars."
         )
     return None
 
@@ -154,7 +159,7 @@ def _luck(evidence: Evidence, proof: Proof) -> str:
     if surrogates is None or proof.p is None:
         return "Whether shuffled prices would have done as well is not known."
     as_good = round(proof.p * (surrogates.count + 1)) - 1
-    numbers = f"{as_good} of {surrogates.count} (p = {number_text(proof.p, 3)})"
+    numbers = f"{as_good} of {surrogates.count} of them (p = {number_text(proof.p, 3)})"
     if proof.p < P_WEAK:
         return f"Shuffled prices hold no edge, and the same search did as well on only {numbers}: luck is unlikely."
     return f"Shuffled prices hold no edge, yet the same search did as well on {numbers}: this can be luck."
@@ -166,12 +171,14 @@ def _unseen(evidence: Evidence) -> str:
     if worse is None or worse.tally.profit_factor is None:
         return "On bars that the search had not seen there are too few trades to say what it is worth."
     factor = worse.tally.profit_factor
-    seen = f"on bars that the search had not seen, {worse.tally.trades} trades had profit factor {number_text(factor)}"
+    seen = f"on bars that the search had not seen: {worse.tally.trades} trades had profit factor {number_text(factor)}"
     if factor <= PROFIT_FACTOR_MIN:
         return f"After costs it lost money {seen}."
     bound = None if worse.profit_factor_band is None else worse.profit_factor_band.lo
     if bound is not None and bound > PROFIT_FACTOR_MIN:
         return f"After costs it made money {seen}, and with 95{NO_BREAK}% confidence above {number_text(bound)}."
+    if bound is None:
+        return f"After costs it made money {seen}, too few to say how far chance reaches."
     return f"After costs it made money {seen}, but chance reaches down to {number_text(bound)}, a loss."
 
 
@@ -188,11 +195,16 @@ def _missing(proof: Proof) -> Iterator[str]:
     if proof.p is None or proof.p >= P_ROBUST:
         yield f"p is not below {P_ROBUST}"
     if proof.bound is None or proof.bound <= PROFIT_FACTOR_MIN:
-        yield f"the 5{NO_BREAK}% bound of the profit factor is {number_text(proof.bound)}, not above 1"
+        bound = "unknown" if proof.bound is None else number_text(proof.bound)
+        yield f"the 5{NO_BREAK}% bound of the profit factor is {bound}, not above 1"
     if proof.pbo is None or proof.pbo >= PBO_MAX:
-        yield f"the chance of an overfitted choice is {percent_text(proof.pbo)}, not below {percent_text(PBO_MAX)}"
+        yield f"the chance of an overfitted choice is {_known(proof.pbo)}, not below {percent_text(PBO_MAX)}"
     if proof.deflated_sharpe is None or proof.deflated_sharpe <= DEFLATED_MIN:
         yield (
-            f"the chance of an edge after so many tries is {percent_text(proof.deflated_sharpe)}, "
+            f"the chance of an edge after so many tries is {_known(proof.deflated_sharpe)}, "
             f"not above {percent_text(DEFLATED_MIN)}"
         )
+
+
+def _known(share: float | None) -> str:
+    return "unknown" if share is None else percent_text(share)

@@ -93,18 +93,8 @@ def walk_forward(data: DataSet, kind: str, choices: Sequence[Choice], balance_mi
         balance_minor: at the first test's first bar, > 0.
         seed: of the bootstrap behind the band.
     """
-    at, balance, stopped_out_ms = choices[0].span.test_from, balance_minor, 0
-    legs: list[Leg] = []
-    windows: list[Window] = []
-    for choice in choices:
-        params = None if stopped_out_ms else choice.params
-        leg = _leg(data, params, balance, at, choice.span.test_to)
-        windows.append(_window(data, choice, leg, balance))
-        legs.append(leg)
-        at, balance, stopped_out_ms = leg.end, leg.balance_minor, stopped_out_ms or leg.stopped_out_ms
-    trades = tuple(trade for leg in legs for trade in leg.trades)
-    curve = Curve(*(np.concatenate(columns) for columns in zip(*(_columns(leg.curve) for leg in legs), strict=True)))
-    tally = tally_of(trades, curve, balance_minor, _geometry(windows))
+    windows, legs = _tested(data, choices, balance_minor)
+    trades, curve, tally = _joined(windows, legs, balance_minor)
     return WalkForward(
         kind=kind,
         windows=tuple(windows),
@@ -114,8 +104,13 @@ def walk_forward(data: DataSet, kind: str, choices: Sequence[Choice], balance_mi
         curve=curve,
         start_balance_minor=balance_minor,
         halts=tuple(halt for leg in legs for halt in leg.halts),
-        stopped_out_ms=stopped_out_ms,
+        stopped_out_ms=next((leg.stopped_out_ms for leg in legs if leg.stopped_out_ms), 0),
     )
+
+
+def unseen(data: DataSet, choices: Sequence[Choice], balance_minor: int) -> Tally:
+    """Return the numbers of `walk_forward` alone, without a band."""
+    return _joined(*_tested(data, choices, balance_minor), balance_minor)[2]
 
 
 def choices_of(walked: WalkForward) -> tuple[Choice, ...]:
@@ -163,6 +158,28 @@ def tally_of_best(search: Search) -> Tally | None:
         net_minor=int(result["profit_minor"] - result["loss_minor"]),
         geometry_win_rate=geometry_win_rate(search.best_params),
     )
+
+
+def _tested(data: DataSet, choices: Sequence[Choice], balance_minor: int) -> tuple[list[Window], list[Leg]]:
+    """Trade ``choices`` one after the other; nothing after a broker closed the account."""
+    at, balance, is_closed = choices[0].span.test_from, balance_minor, False
+    windows: list[Window] = []
+    legs: list[Leg] = []
+    for choice in choices:
+        leg = _leg(data, None if is_closed else choice.params, balance, at, choice.span.test_to)
+        windows.append(_window(data, choice, leg, balance))
+        legs.append(leg)
+        at, balance, is_closed = leg.end, leg.balance_minor, is_closed or leg.stopped_out_ms != 0
+    return windows, legs
+
+
+def _joined(
+    windows: Sequence[Window], legs: Sequence[Leg], balance_minor: int
+) -> tuple[tuple[Trade, ...], Curve, Tally]:
+    """Return ``legs`` as one list of trades, one curve and their numbers."""
+    trades = tuple(trade for leg in legs for trade in leg.trades)
+    curve = Curve(*(np.concatenate(columns) for columns in zip(*(_columns(leg.curve) for leg in legs), strict=True)))
+    return trades, curve, tally_of(trades, curve, balance_minor, _geometry(windows))
 
 
 def _leg(data: DataSet, params: Params | None, balance_minor: int, begin: int, end: int) -> Leg:
