@@ -158,9 +158,10 @@ def wanted_of(order: Order, now_ms: int) -> Span:
     Raises:
         UsageError: ``NOTHING_ASKED``, there are none.
     """
-    to_ms = _bucket_start(order, min(now_ms if order.to_ms is None else order.to_ms, now_ms))
+    last_ms = now_ms if order.to_ms is None else min(order.to_ms, now_ms)
     back_ms = TICKS_BACK_MS if order.period_ms is None else BACK_MS
-    from_ms = _bucket_up(order, max(to_ms - back_ms, 0) if order.from_ms is None else order.from_ms)
+    to_ms = _bucket_start(order, last_ms)
+    from_ms = _bucket_up(order, max(last_ms - back_ms, 0) if order.from_ms is None else order.from_ms)
     if from_ms >= to_ms:
         todo = "Make --from earlier: from there until --to, or now, no bar begins and ends."
         now = iso_time(now_ms)

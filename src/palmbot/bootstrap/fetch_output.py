@@ -45,6 +45,7 @@ class Output:
             "rows_outside_session": written.outside_session,
             "missing_bars": complete.missing_bars,
             "missing_days": complete.missing_days,
+            "unused_bars": complete.unused_bars,
             "gaps": [{"from": iso_time(g.from_ms), "to": iso_time(g.to_ms), "bars": g.bars} for g in complete.gaps],
         }
 
@@ -65,6 +66,8 @@ class Output:
             f"  gap      {iso_time(g.from_ms)} to {iso_time(g.to_ms)} ({g.bars} {unit})"
             for g in complete.gaps[:GAPS_SHOWN]
         ]
+        if complete.unused_bars:
+            lines.append(f"  {complete.unused_bars} more lie at times of day at which nothing is there in a whole year")
         if written.outside_session:
             lines.append(f"  {written.outside_session} rows outside the session are left out")
         if self.period_ms is not None:
