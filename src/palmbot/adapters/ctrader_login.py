@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from palmbot.adapters.ctrader_link import Link
 from palmbot.errors import ConfigError, RefusedError, RetryError
-from palmbot.protocol.chain import Leg, chain_of
+from palmbot.protocol.chain import NO_SUCH_CHAIN, Leg, chain_of
 from palmbot.protocol.codec import Terms
 from palmbot.protocol.codec_errors import Declined, error_of
 from palmbot.protocol.codes import Reaction
@@ -179,7 +179,7 @@ async def _chain(link: Link, account_id: int, first_asset_id: int, last_asset_id
         )
     )
     if isinstance(answer, Declined):
-        if answer.reaction is Reaction.FATAL:  # no such symbols: no rate, and the bot refuses to size anything
+        if answer.reaction is Reaction.FATAL or answer.code == NO_SUCH_CHAIN:  # no rate: nothing will be sized
             return None
         raise error_of(answer, "SymbolsForConversionReq")
     return chain_of(cast("pb.SymbolsForConversionRes", answer).symbol, first_asset_id, last_asset_id)

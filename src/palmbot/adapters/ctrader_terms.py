@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from palmbot.errors import ConfigError, RejectedError
-from palmbot.protocol.chain import chain_of
+from palmbot.errors import ConfigError, RejectedError, RetryError
+from palmbot.protocol.chain import NO_SUCH_CHAIN, chain_of
 from palmbot.protocol.messages import Message, pb
 from palmbot.protocol.statement import Statement, full_of, listed_as, tiers_of
 
@@ -59,5 +59,9 @@ async def _has_chain(need: Need, account_id: int, first_asset_id: int, last_asse
     try:
         answer = cast("pb.SymbolsForConversionRes", await need(request))
     except (ConfigError, RejectedError):  # no such symbols
+        return False
+    except RetryError as failure:
+        if failure.code != NO_SUCH_CHAIN:
+            raise
         return False
     return chain_of(answer.symbol, first_asset_id, last_asset_id) is not None

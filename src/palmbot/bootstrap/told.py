@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from palmbot.adapters.ctrader_terms import read_statement
@@ -60,7 +60,7 @@ async def told(client: Asks, settings: Settings) -> Told:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What looks again when the broker may state other terms.
+    """What looks again when the broker may state other terms; from when it is made on, nothing is missed.
 
     Args:
         asks: whom to ask; it says when.
@@ -79,6 +79,10 @@ class Watch:
     clock: Clock
     on_note: Callable[[str], None]
     is_mirrored: bool = False
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self.asks.on_terms = self._changed.set
 
     async def run(self) -> None:
         """Run beside the bot, until cancelled.
@@ -86,16 +90,14 @@ class Watch:
         Raises:
             HaltError: the bot cannot keep up.
         """
-        changed = asyncio.Event()
-        self.asks.on_terms = changed.set
         newest = self._event("", self.first.settings.instrument)
         while True:
-            await changed.wait()
-            changed.clear()
+            await self._changed.wait()
+            self._changed.clear()
             try:
                 event = self._compared((await told(self.asks, self.configured)).settings.instrument)
             except RetryError:
-                changed.set()
+                self._changed.set()
                 await self.clock.sleep(LOOK_AGAIN_S)
                 continue
             except (RefusedError, ConfigError, RejectedError) as refusal:

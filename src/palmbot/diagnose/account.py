@@ -11,7 +11,7 @@ from palmbot.diagnose.server import Line
 from palmbot.errors import RetryError
 from palmbot.instruments import InstrumentSpec
 from palmbot.model import Difference
-from palmbot.protocol.chain import chain_of
+from palmbot.protocol.chain import NO_SUCH_CHAIN, chain_of
 from palmbot.protocol.messages import pb
 from palmbot.protocol.statement import (
     NOT_STATED,
@@ -124,7 +124,10 @@ async def look_at_conversion(opened: Opened, listed: Listed) -> Found[int]:
     if first == last:
         return Found(0, "none is needed: the symbol is quoted in the account's currency")
     asked = pb.SymbolsForConversionReq(ctidTraderAccountId=opened.account_id, firstAssetId=first, lastAssetId=last)
-    symbols = cast("pb.SymbolsForConversionRes", await opened.line.need(asked)).symbol
+    try:
+        symbols = cast("pb.SymbolsForConversionRes", await opened.line.need(asked)).symbol
+    except RetryError as failure:
+        raise no_conversion(listed.light.symbolName) if failure.code == NO_SUCH_CHAIN else failure from None
     if chain_of(symbols, first, last) is None:
         raise no_conversion(listed.light.symbolName)
     return Found(len(symbols), f"over {', '.join(each.symbolName for each in symbols)}")

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from palmbot.protocol.messages import pb
 
+NO_SUCH_CHAIN = "ENTITY_NOT_FOUND"  # what a broker answers that knows none
+
 
 class Leg(NamedTuple):
     """One pair of a conversion chain; inverse where it is listed the other way round."""

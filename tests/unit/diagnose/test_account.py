@@ -329,6 +329,6 @@ async def test_a_broker_that_knows_no_chain_says_so_itself(tmp_path: Path) -> No
         says(peer, pb.SymbolsForConversionReq, error("ENTITY_NOT_FOUND", "no chain"))
         account = await opened(line)
         listed = (await looks.look_at_symbol(account, SETTINGS)).value
-        with pytest.raises(PalmbotError, match="ENTITY_NOT_FOUND"):
+        with pytest.raises(RefusedError, match="NO_CONVERSION"):
             await looks.look_at_conversion(account, listed)
         assert cast("pb.SymbolsForConversionReq", peer.heard[-1]).lastAssetId == USD
