@@ -5,6 +5,7 @@
 ## make test    set up, then every gate and every test
 ## make check   the fast gate: format, lint, types, contracts, locks, unit tests
 ## make bench   figures of speed and memory
+## make calibrate  whether the research statistics tell the truth, on worlds whose truth is known
 ## make fuzz    hostile bytes into both ends of the protocol
 ## make lock    renew every lock
 ## make proto   generate the wire's messages anew
@@ -12,7 +13,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup run test check gates format lint types contracts locks unit bench fuzz lock proto chromium postgresql
+.PHONY: help setup run test check gates format lint types contracts locks unit bench calibrate fuzz lock proto chromium postgresql
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 VENV := .venv
@@ -92,6 +93,9 @@ run: $(VENV)/.palmbot $(VENV)/.chart
 
 bench: $(VENV)/.dev $(VENV)/.palmbot $(VENV)/.sdk
 	@exec $(BIN)/python -m bench $(ARGS)
+
+calibrate: $(VENV)/.dev $(VENV)/.palmbot
+	@exec $(BIN)/python -m bench.calibrate $(ARGS)
 
 fuzz: $(VENV)/.dev $(VENV)/.palmbot
 	@exec $(BIN)/python -m bench.fuzz $(ARGS)
