@@ -33,6 +33,7 @@ def session_of(full: pb.Symbol, configured: Session) -> tuple[Session, dict[str,
         return configured, {}
     zone = (full.scheduleTimeZone if full.schedule else "") or configured.time_zone
     try:
+        ZoneInfo(zone)
         intervals, is_cut = _intervals(full.schedule) if full.schedule else (configured.intervals, False)
         holidays, is_partial = _holidays(full.holiday, zone)
         told = Session(zone, _by_day(open_week(Session(zone, intervals))), holidays)
