@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from palmbot.bootstrap.search_plan import threads_of
 from palmbot.errors import UsageError
 from palmbot.research import data
 from palmbot.research.advice import Advice, advice
@@ -46,8 +46,8 @@ def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
     rules = (settings.profile, settings.params_for(series.period_ms))
-    threads = settings.optimize.workers or os.cpu_count() or 1
-    found = analyse(series, rules, settings.balance_minor, settings.run.seed, threads, progress)
+    how = settings.optimize
+    found = analyse(series, rules, settings.balance_minor, how.seed, threads_of(how), progress)
     said = advice(found)
     progress("figures", 0.7)
     files = write_analysis(found, said, out)

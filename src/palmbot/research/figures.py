@@ -109,7 +109,7 @@ def _cells(axes: Axes, part: Part) -> None:
         factor = part.profit_factor[row, column]
         text = f"{factor:.2f}\n" if trades >= CELL_TRADES_MIN and np.isfinite(factor) else ""
         size = 5.5 if part.trades.shape[1] > 10 else 7
-        axes.text(column, row, f"{text}{trades}", ha="center", va="center", fontsize=size, color=INK)
+        axes.text(column, row, f"{text}{trades}", ha="center", va="center", fontsize=size, color=INK, in_layout=False)
 
 
 def _ticks(axes: Axes, found: Thresholds) -> None:

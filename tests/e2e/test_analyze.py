@@ -1,0 +1,34 @@
+"""``palmbot analyze`` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.planted import data_of, walk
+
+from e2e.test_command_line import palmbot
+from palmbot.research.store import write_series
+
+BARS = 1_500
+
+
+def test_a_study_leaves_a_pdf_figures_and_numbers(tmp_path: Path) -> None:
+    write_series(tmp_path / "bars.parquet", data_of(walk(BARS, 1)))
+    words = "analyze --data bars.parquet --profile rsi_trend --set rsi_high=55 --out study --workers 1 --json"
+    done = palmbot(tmp_path, *words.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["trades"] > 0
+    assert told["recommendations"]
+    assert [Path(each).name for each in told["files"]][:4] == [
+        "analysis.pdf", "trades.csv", "refused.csv", "analysis.json",
+    ]  # fmt: skip
+    assert all((tmp_path / each).stat().st_size > 0 for each in told["files"])
+
+
+def test_without_data_it_says_what_to_name(tmp_path: Path) -> None:
+    done = palmbot(tmp_path, "analyze", "--out", "study")
+    assert done.returncode == 2
+    assert "DATA_MISSING" in done.stderr
+    assert not (tmp_path / "study").exists()
