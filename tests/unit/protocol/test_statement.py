@@ -100,7 +100,7 @@ def test_what_is_forbidden_has_a_code_and_a_way_out(said: dict[str, Any], code: 
 
 
 def test_every_reason_is_named_the_accounts_first() -> None:
-    said = {"trader": {"swapFree": True}, "symbol": {"enableShortSelling": False}, "has_chain": False}
+    said: dict[str, Any] = {"trader": {"swapFree": True}, "symbol": {"enableShortSelling": False}, "has_chain": False}
     assert codes(**said) == ["SWAP_FREE", "SHORTS_DISABLED", "NO_CONVERSION"]
 
 
