@@ -131,7 +131,7 @@ class Found:
 
     Attributes:
         verdict: ROBUST, WEAK or NOISE; None: they were never examined.
-        version: of the program that found them.
+        version: of the program that found them, and ``core`` the hash of the rules that it found them with.
         instrument: on which they were found, by name, and ``symbol``, by the broker's.
         fingerprint: of the bars on which they were found.
         changed: settings of the profile that are not the file's any more.
@@ -141,6 +141,7 @@ class Found:
     verdict: str | None = None
     reasons: tuple[str, ...] = ()
     version: str | None = None
+    core: str | None = None
     instrument: str | None = None
     symbol: str | None = None
     period_ms: int | None = None

@@ -11,13 +11,16 @@ from typing import Annotated
 
 import typer
 
-from palmbot.cli import auth, backtest, config, data, doctor, exchange, run
+from palmbot.cli import analyze, auth, backtest, config, data, doctor, exchange, optimize, run, walk_forward
 from palmbot.cli.answer import print_error
 from palmbot.errors import PalmbotError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 run.register(app)
 backtest.register(app)
+optimize.register(app)
+walk_forward.register(app)
+analyze.register(app)
 exchange.register(app)
 doctor.register(app)
 app.add_typer(data.app, name="data")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -24,13 +24,16 @@ class Options:
         Path | None, typer.Option("--config", metavar="F", help="Settings file instead of ./palmbot.toml.")
     ] = None
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show where an error happened.")] = False
+    command: ClassVar[str] = ""  # whose options mean settings of its own
 
     def sources(self) -> Sources:
         """Return where the settings of this command come from."""
         from palmbot.config import OPTIONS, Sources  # noqa: PLC0415 - keeps `palmbot --help` fast
 
         given = {f"--{field.name.strip('_').replace('_', '-')}": getattr(self, field.name) for field in fields(self)}
-        texts = {option: _text(value) for option, value in given.items() if option in OPTIONS}
+        own = {option: f"{self.command} {option}" for option in given}
+        named = {own[option] if own[option] in OPTIONS else option: value for option, value in given.items()}
+        texts = {name: _text(value) for name, value in named.items() if name in OPTIONS}
         return Sources(
             config_file=self.config,
             params_file=getattr(self, "params", None),
@@ -92,6 +95,47 @@ class BacktestOptions(Inputs):
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for trades.csv, equity.csv and report.html.")
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizeOptions(Inputs):
+    """Options of ``palmbot optimize``."""
+
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="grid|genetic", help="Every point of a grid, or a guided search; default grid."),
+    ] = None
+    trials: Annotated[str | None, typer.Option(metavar="N", help="Most combinations tried; default 2500.")] = None
+    workers: Annotated[str | None, typer.Option(metavar="N", help="Threads; default one a processor.")] = None
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Dask scheduler to fan out to; tls:// off this machine.")
+    ] = None
+    seed: Annotated[str | None, typer.Option(metavar="S", help="Seed of everything that is drawn; default 1.")] = None
+    out: Annotated[Path, typer.Option(metavar="F", help="Where the best parameters go.")] = Path("best_params.json")
+    command: ClassVar[str] = "optimize"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeOptions(Inputs):
+    """Options of ``palmbot analyze``; chance and threads are those of ``palmbot optimize``."""
+
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the CSV files, the figures and analysis.pdf.")]
+    seed: Annotated[str | None, typer.Option(metavar="S", help="Seed of everything that is drawn; default 1.")] = None
+    workers: Annotated[str | None, typer.Option(metavar="N", help="Threads; default one a processor.")] = None
+    command: ClassVar[str] = "optimize"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkForwardOptions(Inputs):
+    """Options of ``palmbot walk-forward``; its search is that of ``palmbot optimize``."""
+
+    windows: Annotated[int, typer.Option(metavar="N", min=1, help="How many tests, one after the other.")] = 10
+    seed: Annotated[str | None, typer.Option(metavar="S", help="Seed of everything that is drawn; default 1.")] = None
+    workers: Annotated[str | None, typer.Option(metavar="N", help="Threads; default one a processor.")] = None
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for walk_forward.json and the trades out of sample.")
+    ] = None
+    command: ClassVar[str] = "optimize"
 
 
 @dataclass(frozen=True, kw_only=True)

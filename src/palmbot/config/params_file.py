@@ -21,7 +21,7 @@ from palmbot.settings import Found
 
 FORMAT: Final = 1
 KINDS: Final = MappingProxyType(
-    {"profile": str, "params": dict, "verdict": str, "reasons": list, "version": str, "data": dict}
+    {"profile": str, "params": dict, "verdict": str, "reasons": list, "version": str, "core": str, "data": dict}
 )
 FACTS: Final = MappingProxyType(
     {"instrument": str, "symbol": str, "period_ms": int, "adjustment": str, "fingerprint": str}
@@ -39,6 +39,7 @@ class ParamsFile:
     verdict: str | None
     reasons: tuple[str, ...]
     version: str | None
+    core: str | None
     data: Mapping[str, Any]
 
     def as_settings(self, values: Mapping[str, Assignment]) -> Found:
@@ -57,6 +58,7 @@ class ParamsFile:
             verdict=self.verdict,
             reasons=self.reasons,
             version=self.version,
+            core=self.core,
             changed=tuple(changed),
             **self.data,
         )
@@ -90,6 +92,7 @@ def read_params(path: Path) -> ParamsFile:
         verdict=document.get("verdict"),
         reasons=tuple(str(each) for each in document.get("reasons") or ()),
         version=document.get("version"),
+        core=document.get("core"),
         data={name: (document.get("data") or {}).get(name) for name in FACTS},
     )
 

@@ -35,3 +35,14 @@ def test_a_file_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with progress() as report:
         report("replay", 0.5)
     assert file.getvalue() == ""
+
+
+def test_another_piece_of_work_begins_a_new_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress() as report:
+        report("search", 1.0)
+        report("walk-forward", 0.25)
+    assert " 25%" in terminal.getvalue()
+    assert "walk-forward" in terminal.getvalue()

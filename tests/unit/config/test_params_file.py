@@ -23,6 +23,7 @@ DATA = {
 BEST: dict[str, Any] = {
     "format": 1,
     "version": "0.1.0",
+    "core": "cd",
     "profile": "rsi_trend",
     "params": {"rsi_high": 55.5, "sl_ppm": 12_500},
     "data": DATA,
@@ -42,7 +43,7 @@ def test_what_a_file_says_is_kept_beside_the_settings(tmp_path: Path) -> None:
     found = settings(tmp_path, params_file=path)
     assert (found.profile, found.params.rsi_high, found.params.sl_ppm) == ("rsi_trend", 55.5, 12_500)
     assert found.found == Found(
-        path, "WEAK", ("It was so.",), "0.1.0", "palm_oil", "FCPO", 86_400_000, "none", "ab", ()
+        path, "WEAK", ("It was so.",), "0.1.0", "cd", "palm_oil", "FCPO", 86_400_000, "none", "ab", ()
     )
     assert not found.found.is_noise
     assert settings(tmp_path).found is None
