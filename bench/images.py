@@ -16,12 +16,12 @@ from palmbot.research.figures import drawn
 from palmbot.units import HOUR_MS
 
 FOLDER = Path("docs/images")
-SHOWN = ("thresholds", "after-rsi", "scatter", "excursions")
+SHOWN = ("thresholds", "after-rsi", "excursions")
 BARS = 12_000
 
 
 def main(folder: Path) -> None:
-    data = data_of(planted(BARS, 7, period_ms=HOUR_MS), "SYNTHETIC walk with a planted edge")
+    data = data_of(planted(BARS, 7, period_ms=HOUR_MS), "a walk with a planted edge")
     analysis = analyse(data, ("rsi_sentiment", BASE), BALANCE_MINOR, 1, 2, lambda *_: None)
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn(analysis).items():

@@ -20,7 +20,7 @@ from palmbot.research.bootstrap import Band
 from palmbot.research.breakdown import Breakdown
 from palmbot.research.statistics import drawdown_curve_pct
 from palmbot.research.thresholds import CELL_TRADES_MIN, Part, Thresholds
-from palmbot.research.wording import reason_words
+from palmbot.research.wording import number_text, reason_words
 
 SIZE_IN = (11.0, 6.2)
 INK, PALE, LONG, SHORT, GAIN, LOSS = "#1f2430", "#8a93a3", "#1f6feb", "#c2410c", "#1a7f37", "#b42318"
@@ -109,7 +109,8 @@ def _cells(axes: Axes, part: Part) -> None:
         factor = part.profit_factor[row, column]
         text = f"{factor:.2f}\n" if trades >= CELL_TRADES_MIN and np.isfinite(factor) else ""
         size = 5.5 if part.trades.shape[1] > 10 else 7
-        axes.text(column, row, f"{text}{trades}", ha="center", va="center", fontsize=size, color=INK, in_layout=False)
+        ink = "white" if text and abs(min(factor, FACTOR_MAX) - 1.0) > 0.65 else INK
+        axes.text(column, row, f"{text}{trades}", ha="center", va="center", fontsize=size, color=ink, in_layout=False)
 
 
 def _ticks(axes: Axes, found: Thresholds) -> None:
@@ -178,7 +179,8 @@ def scatter(analysis: Analysis) -> Figure | None:
     rows = analysis.moments
     if len(rows) == 0:
         return None
-    names = ["rsi"] + (["sentiment"] if np.isfinite(rows["sentiment"]).any() else [])
+    moods = rows["sentiment"][np.isfinite(rows["sentiment"])]
+    names = ["rsi"] + (["sentiment"] if moods.size and np.ptp(moods) > 0 else [])
     figure = _figure("What a trade knew, and what it came to", analysis)
     grid = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(grid, names, strict=True):
@@ -193,7 +195,9 @@ def scatter(analysis: Analysis) -> Figure | None:
         axes.legend(fontsize=8, frameon=False)
         _plain(axes)
     words = [
-        f"{each.kind} of {each.cause}: {each.value:.2f}" for each in analysis.associations if each.value is not None
+        f"{each.kind} of {each.cause}: {number_text(each.value)}"
+        for each in analysis.associations
+        if each.value is not None
     ]
     figure.supxlabel("  ".join(words), fontsize=9)
     return figure
