@@ -109,7 +109,7 @@ def _cells(axes: Axes, part: Part) -> None:
         factor = part.profit_factor[row, column]
         text = f"{factor:.2f}\n" if trades >= CELL_TRADES_MIN and np.isfinite(factor) else ""
         size = 5.5 if part.trades.shape[1] > 10 else 7
-        ink = "white" if text and abs(min(factor, FACTOR_MAX) - 1.0) > 0.65 else INK
+        ink = "white" if text and abs(float(np.minimum(factor, FACTOR_MAX)) - 1.0) > 0.65 else INK
         axes.text(column, row, f"{text}{trades}", ha="center", va="center", fontsize=size, color=ink, in_layout=False)
 
 
