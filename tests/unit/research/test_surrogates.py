@@ -241,11 +241,16 @@ def test_neither_threads_nor_how_many_more_are_asked_for_change_a_surrogate() ->
 
 
 def test_an_interrupt_leaves_no_search_behind() -> None:
-    series, begun = series_of(walk(40)), threading.active_count()
+    series, before, searches = series_of(walk(40)), threading.active_count(), iter(range(10_000))
+
+    def score(_series: Series) -> float:
+        next(searches)
+        return 1.0
 
     def stop(_done: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        surrogates(series, searcher_of(lambda _series: 1.0), Null("shuffled", 500, 1), stop, threads=2)
-    assert threading.active_count() == begun
+        surrogates(series, searcher_of(score), Null("shuffled", 2_000, 1), stop, threads=2)
+    assert threading.active_count() == before
+    assert next(searches) < 1_000
