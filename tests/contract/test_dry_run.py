@@ -224,7 +224,7 @@ async def test_balance_leverage_and_terms_are_the_accounts_and_the_broker_wins(t
     async with rig_in(tmp_path) as rig:
         spec = rig.settings.instrument
         other_lot = replace(spec, core=spec.core._replace(lot_cu=spec.core.lot_cu * 2, leverage=3))
-        async with rig.run(instrument=other_lot) as other:
+        async with rig.run(instrument=other_lot, balance_minor=77) as other:
             told = other.settings
             assert (told.balance_minor, told.instrument.core.lot_cu) == (BALANCE, SPEC.core.lot_cu)
             snapshot = await other.trading.account()

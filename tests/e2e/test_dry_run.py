@@ -141,7 +141,7 @@ def test_without_dry_run_a_broker_is_refused_and_nobody_is_called(tmp_path: Path
             server.accept()
     assert ended.code == 3
     assert ended.err.startswith(f"ORDERS_NOT_ALLOWED: env={environment}\nSay --dry-run")
-    assert not (tmp_path / "palmbot-data" / "journal.sqlite").exists()
+    assert not (tmp_path / "palmbot-data").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
