@@ -21,6 +21,7 @@ from palmbot.research.sweep_params import Table, grid_of
 EDGE_BARS = 23_000  # about 1,000 trades
 NOISE_BARS = 4_000
 WORLDS = 20
+SURROGATES = 119  # p below 0.01 takes 100
 PASSES_MAX = 3  # of 20 worlds of noise at 5 %: more than 3 pass in fewer than 2 of 100 such tests
 
 
@@ -31,7 +32,7 @@ def searched(table: Table, series: Series) -> Search:
 
 def verdict_on(bars: BarArrays) -> Verdict:
     """Return what a whole study of a small grid says of ``bars``."""
-    settings = StudySettings("rsi_sentiment", BALANCE_MINOR, clock=lambda: 0.0)
+    settings = StudySettings("rsi_sentiment", BALANCE_MINOR, clock=lambda: 0.0, surrogates=SURROGATES)
     search = partial(searched, grid_of(BASE, AXES))
     return study(data_of(bars), search, BASE, settings, lambda _stage, _share: None).verdict
 
