@@ -152,7 +152,9 @@ def _spans(group: Int64Array, threads: int) -> list[tuple[int, int]]:
 
 def _foreign(table: Table) -> NDArray[np.bool_]:
     """Return which rows the sweep cannot take itself: a rule, a field or a limit that it does not know."""
-    is_foreign = (table["profile"] != Profile.RSI_SENTIMENT) & (table["profile"] != Profile.RSI_TREND)
+    is_foreign: NDArray[np.bool_] = np.ones(table.shape[0], np.bool_)
+    for profile in (Profile.RSI_SENTIMENT, Profile.RSI_TREND):
+        is_foreign &= table["profile"] != profile
     for name in unknown_fields():
         is_foreign |= table[name] != Params._field_defaults[name]
     for name in ("daily_loss_bp", "drawdown_bp"):

@@ -206,14 +206,11 @@ def end_of(market: Market, bracket: Bracket, levels: Levels) -> Exit:
     )
 
 
-@kernel
-def made_exact(market: Market, side: int, bar: int, end: Exit) -> Exit:
-    """Return ``end`` of the trade entered in ``bar`` with exact extremes, by blocks where they lie wholly before it."""
-    first, bars = bar, market.facts.shape[0]
+@inlined
+def extremes(market: Market, side: int, span: tuple[int, int], best: int, worst: int) -> tuple[int, int]:
+    """Return ``(best, worst)`` after the closes and marks of ``span`` = [first, last), by blocks that lie within it."""
     adverse, closed = market.gauges[side, _ADVERSE], market.gauges[side, _CLOSED]
-    worst = adverse[bar]
-    best = worst
-    last = min(end.bar, bars - 1)  # the last bar of all is marked but not closed
+    bar, last = span
     while bar < last:
         block = bar // BLOCK
         if bar == block * BLOCK and bar + BLOCK <= last:
@@ -227,7 +224,26 @@ def made_exact(market: Market, side: int, bar: int, end: Exit) -> Exit:
                 worst = min(worst, adverse[at])
                 best = max(best, closed[at])
             bar = until
-    if end.bar == bars:
-        worst = min(worst, adverse[bars - 1])
+    return best, worst
+
+
+@inlined
+def ended(market: Market, position: tuple[int, int], bar: int, end: Exit, known: tuple[int, int]) -> Exit:
+    """Return ``end`` with the exact extremes from ``bar`` on, or with ``known`` = (best, worst) where these go further.
+
+    Args:
+        position: (side, bar of the entry).
+    """
+    side, bars = position[0], market.facts.shape[0]
+    best, worst = extremes(market, side, (bar, min(end.bar, bars - 1)), known[0], known[1])
+    if end.bar == bars:  # the last bar of all is marked but not closed
+        worst = min(worst, market.gauges[side, _ADVERSE, bars - 1])
         return Exit(bars, end.tick, end.marked, end.gauge, best, worst, 1)
-    return _with_extremes(market, (side, first), end, best, worst)
+    return _with_extremes(market, position, end, best, worst)
+
+
+@kernel
+def made_exact(market: Market, side: int, bar: int, end: Exit) -> Exit:
+    """Return ``end`` of the trade entered in ``bar`` with exact extremes."""
+    worst = market.gauges[side, _ADVERSE, bar]
+    return ended(market, (side, bar), bar, end, (worst, worst))

@@ -150,7 +150,8 @@ def _unblocked(market: Market, params: Params, sets: Sets, ledger: Ledger) -> Le
 class Coast(NamedTuple):
     """A combination on its way from trade to trade in which nothing happens: what they change of its ledger.
 
-    ``found`` is the signal at which it stopped, as ``_next_entry`` gives it.
+    ``found`` is the signal at which it stopped, as ``_next_entry`` gives it, and ``day`` = (opening balance, start in
+    ms) of the last day that was opened.
     """
 
     at: int
@@ -159,50 +160,8 @@ class Coast(NamedTuple):
     score: Score
     refusals: int
     streak: int
+    day: tuple[int, int]
     found: tuple[int, int, int]
-
-
-@inlined
-def _coasted(
-    market: Market, params: Params, sets: Sets, ledger: Ledger, until: int, memory: tuple[Int64Array, int]
-) -> Coast:
-    """Go on while trades are remembered at the largest volume and surely reach neither peak, limit nor breaker."""
-    records, mark = memory
-    guards, day_ms = ledger.guards, ledger.guards.day_start_ms + DAY_MS
-    ceiling = min(ledger.marks.peak_minor, guards.peak_minor)
-    floor = floor_of(params, guards, guards.peak_minor, 0)
-    most = params.losses_max - 1 if params.losses_max > 0 else _NEVER
-    at, balance, low, score = ledger.at, ledger.balance_minor, ledger.marks.low_minor, ledger.score
-    refusals, streak = 0, guards.losses
-    found = _next_entry(sets, at, until)
-    while found[0] < until:
-        first = _place_of(found[1], found[0])
-        record = records[first : first + SLOTS]
-        lowest, net, known = balance + record[_LOW], record[_NET], record[_EXIT]
-        after = streak + 1 if net < 0 else (0 if net > 0 else streak)
-        is_same = record[_TAG] == mark + found[0] and trades.is_plain(params, known) and balance >= record[_RICH]
-        is_safe = balance >= record[_SAFE] and lowest > floor and balance + record[_TOP] <= ceiling
-        is_sure = (known & _LOW_KNOWN != 0 or lowest >= low) and after <= most
-        if not (is_same and record[_VOLUME] == market.largest_cu and is_safe and is_sure):
-            break
-        if params.daily_loss_bp > 0 and market.facts[np.uint64(found[0] + 1), _TS_MS] >= day_ms:
-            break
-        at, balance, low = known >> 4, balance + net, min(low, lowest)
-        score, streak, refusals = books.scored(score, net), after, refusals + found[2]
-        found = _next_entry(sets, at, until)
-    return Coast(at, balance, low, score, refusals, streak, found)
-
-
-@inlined
-def _after(ledger: Ledger, coast: Coast) -> Ledger:
-    """Return ``ledger`` at the signal at which ``coast`` stopped."""
-    marks, notes, guards, balance = ledger.marks, ledger.notes, ledger.guards, coast.balance_minor
-    seen = Marks(marks.peak_minor, coast.low_minor, marks.drawdown_pct)
-    refusals = notes.refusals + coast.refusals + coast.found[2]
-    noted = Notes(refusals, notes.trips, notes.stopped_out_ms, notes.played)
-    day_open, day_ms, peak = guards.day_open_minor, guards.day_start_ms, guards.peak_minor
-    free = Breakers(day_open, day_ms, 0, peak, 0, 0, coast.streak, 0, 0)
-    return Ledger(coast.found[0], balance, balance, coast.score, seen, noted, free)
 
 
 @inlined
@@ -217,22 +176,79 @@ def _volume_of(market: Market, params: Params, record: Int64Array, bar: int, equ
 
 
 @inlined
-def _traded(market: Market, bracket: Bracket, record: Int64Array, position: tuple[int, int], ledger: Ledger) -> Ledger:
-    """Return ``ledger`` after the trade of ``record``, or after its refusal; ``position`` = (side, bar of entry)."""
-    params, bar = bracket.params, position[1]
-    volume = _volume_of(market, params, record, bar - 1, ledger.balance_minor)
-    if volume != 0 and volume != record[_VOLUME]:
+def _recalled(
+    market: Market, bracket: Bracket, memory: tuple[Int64Array, int], position: tuple[int, int], balance_minor: int
+) -> Int64Array:
+    """Return the record of the trade at ``position`` = (side, bar of entry), with its money at the volume it gets.
+
+    A trade that is refused has no volume.
+    """
+    records, mark = memory
+    side, bar = position
+    first = _place_of(side, bar - 1)
+    record = records[first : first + SLOTS]
+    if record[_TAG] != mark + bar:
+        record[_TAG] = mark + bar
+        trades.explore(market, bracket, record, side, bar)
+    volume = _volume_of(market, bracket.params, record, bar - 1, balance_minor)
+    if volume != record[_VOLUME]:
         trades.price(market, record, position, volume)
-    if volume == 0 or record[_MARGIN] > ledger.balance_minor:
-        return books.with_refusals(ledger, 1, bar)
-    if params.daily_loss_bp > 0:
-        day_ms = core.day_start(market.instrument, market.facts[bar, _TS_MS])
-        if day_ms != ledger.guards.day_start_ms:
-            ledger = books.with_guards(ledger, core.on_time(ledger.guards, ledger.balance_minor, day_ms))
+    return record
+
+
+@inlined
+def _coasted(
+    market: Market, bracket: Bracket, sets: Sets, ledger: Ledger, until: int, memory: tuple[Int64Array, int]
+) -> Coast:
+    """Go on while trades surely reach neither peak, limit nor breaker."""
+    params, guards = bracket.params, ledger.guards
+    ceiling = min(ledger.marks.peak_minor, guards.peak_minor)
+    floor = floor_of(params, guards, guards.peak_minor, 0)
+    most = params.losses_max - 1 if params.losses_max > 0 else _NEVER
+    at, balance, low, score = ledger.at, ledger.balance_minor, ledger.marks.low_minor, ledger.score
+    refusals, streak, day = 0, guards.losses, (guards.day_open_minor, guards.day_start_ms)
+    found = _next_entry(sets, at, until)
+    while found[0] < until:
+        bar = found[0] + 1
+        record = _recalled(market, bracket, memory, (found[1], bar), balance)
+        if record[_VOLUME] == 0 or record[_MARGIN] > balance:
+            at, refusals = bar, refusals + found[2] + 1
+        else:
+            if params.daily_loss_bp > 0 and market.facts[np.uint64(bar), _TS_MS] >= day[1] + DAY_MS:
+                day = (balance, core.day_start(market.instrument, market.facts[np.uint64(bar), _TS_MS]))
+                today = core.on_time(guards, balance, day[1])
+                floor = floor_of(params, today, guards.peak_minor, 0)
+            lowest, net, known = balance + record[_LOW], record[_NET], record[_EXIT]
+            after = streak + 1 if net < 0 else (0 if net > 0 else streak)
+            is_safe = balance >= record[_SAFE] and lowest > floor and balance + record[_TOP] <= ceiling
+            is_sure = (known & _LOW_KNOWN != 0 or lowest >= low) and after <= most
+            if not (is_safe and is_sure and trades.is_plain(params, known)):
+                break
+            at, balance, low = known >> 4, balance + net, min(low, lowest)
+            score, streak, refusals = books.scored(score, net), after, refusals + found[2]
+        found = _next_entry(sets, at, until)
+    return Coast(at, balance, low, score, refusals, streak, day, found)
+
+
+@inlined
+def _after(ledger: Ledger, coast: Coast) -> Ledger:
+    """Return ``ledger`` at the signal at which ``coast`` stopped."""
+    marks, notes, guards, balance = ledger.marks, ledger.notes, ledger.guards, coast.balance_minor
+    seen = Marks(marks.peak_minor, coast.low_minor, marks.drawdown_pct)
+    refusals = notes.refusals + coast.refusals + coast.found[2]
+    noted = Notes(refusals, notes.trips, notes.stopped_out_ms, notes.played)
+    free = Breakers(coast.day[0], coast.day[1], 0, guards.peak_minor, 0, 0, coast.streak, 0, 0)
+    return Ledger(coast.found[0], balance, balance, coast.score, seen, noted, free)
+
+
+@inlined
+def _traded(market: Market, params: Params, record: Int64Array, position: tuple[int, int], ledger: Ledger) -> Ledger:
+    """Return ``ledger`` after the trade of ``record``; ``position`` = (side, bar of entry)."""
     is_charged = not trades.is_plain(params, record[_EXIT])
     deal = trades.deal_of(market, record, position, ledger)
     charges = trades.charges_of(market, record, deal, ledger) if is_charged else trades.uncharged(ledger)
-    is_known, marks, guarded = trades.seen_in(params, record, ledger, charges)
+    bounds = trades.bounds_of(record, ledger, charges)
+    is_known, marks, guarded = trades.seen_in(params, record, ledger, charges, bounds)
     if is_known:
         return trades.concluded(market, params, record, ledger, charges, (marks, guarded))
     return trades.settled(market, params, record, deal, ledger, charges)
@@ -243,17 +259,13 @@ def _advanced(
     market: Market, bracket: Bracket, sets: Sets, ledger: Ledger, until: int, memory: tuple[Int64Array, int]
 ) -> Ledger:
     """Return ``ledger`` after all that it decides before bar ``until``; ``memory`` comes with the group's mark."""
-    records, mark = memory
     while ledger.at < until:
-        coast = _coasted(market, bracket.params, sets, ledger, until, memory)
+        coast = _coasted(market, bracket, sets, ledger, until, memory)
         ledger, (bar, side, _) = _after(ledger, coast), coast.found
         if bar < until:
             first = _place_of(side, bar)
-            record = records[first : first + SLOTS]
-            if record[_TAG] != mark + bar:
-                record[_TAG] = mark + bar
-                trades.explore(market, bracket, record, side, bar + 1)
-            ledger = _traded(market, bracket, record, (side, bar + 1), ledger)
+            record = memory[0][first : first + SLOTS]
+            ledger = _traded(market, bracket.params, record, (side, bar + 1), ledger)
             guards = ledger.guards
             if guards.cooldown_until_ms > 0 or guards.halted == 1 or guards.day_tripped == 1:
                 ledger = _unblocked(market, bracket.params, sets, ledger)

@@ -22,7 +22,7 @@ from palmbot.units import DAY_MS, RATE_ONE_E8
 BLOCK = 64  # bars whose extremes are known together
 TICK_MS = 15_000
 LAST_TICK_MS = 45_000
-_FAR = 1 << 62
+FAR = 1 << 62  # beyond every price and time
 
 
 class Due(IntEnum):
@@ -101,7 +101,7 @@ def market_of(instrument: Instrument, bars: BarArrays, rolls: RollArrays) -> Mar
 @compiled
 def _write_facts(instrument: Instrument, bars: BarArrays, events: Int64Array, facts: Int64Array) -> None:
     """Fill ``facts``."""
-    past, due_ms = 0, np.append(events[_MS], _FAR)
+    past, due_ms = 0, np.append(events[_MS], FAR)
     has_rates = bars.rate_e8.shape[0] > 0
     for each in range(facts.shape[0]):
         bar = np.uint64(each)  # unsigned: numba need not look for a negative index
@@ -119,8 +119,8 @@ def _write_facts(instrument: Instrument, bars: BarArrays, events: Int64Array, fa
 @compiled
 def _write_gauges(bars: BarArrays, facts: Int64Array, gauges: Int64Array, blocks: Int64Array) -> None:
     """Fill ``gauges`` and ``blocks``."""
-    gauges[:, :, facts.shape[0] :] = -_FAR
-    gauges[:, _ADVERSE, facts.shape[0] :] = _FAR
+    gauges[:, :, facts.shape[0] :] = -FAR
+    gauges[:, _ADVERSE, facts.shape[0] :] = FAR
     short, long = gauges[0], gauges[1]
     for each in range(facts.shape[0]):
         at = np.uint64(each)
@@ -130,7 +130,7 @@ def _write_gauges(bars: BarArrays, facts: Int64Array, gauges: Int64Array, blocks
         short[_CLOSED, at], long[_CLOSED, at] = -bars.close_px[at] - spread, bars.close_px[at]
     for side in range(2):
         for block in range(blocks.shape[2]):
-            lowest, favourable, closed = _FAR, -_FAR, -_FAR
+            lowest, favourable, closed = FAR, -FAR, -FAR
             for each in range(block * BLOCK, block * BLOCK + BLOCK):
                 at = np.uint64(each)
                 lowest = min(lowest, gauges[side, _ADVERSE, at])

@@ -15,10 +15,10 @@ from palmbot.core.compiled import inlined
 from palmbot.core.types import Int64Array, Params, StopKind
 from palmbot.core.world import floor_of
 from palmbot.research.sweep_compiled import kernel
-from palmbot.research.sweep_exits import Bracket, Exit, Levels, end_of, made_exact
+from palmbot.research.sweep_exits import Bracket, Exit, Levels, end_of, ended, extremes, made_exact
 from palmbot.research.sweep_ledger import Ledger, Marks, booked, drawdown_of, raised, still_open, sunk, with_guards
-from palmbot.research.sweep_market import TICK_MS, Due, Event, Fact, Market, charges_in
-from palmbot.research.sweep_play import Deal, charge_of, play, worth_before
+from palmbot.research.sweep_market import FAR, LAST_TICK_MS, TICK_MS, Due, Event, Fact, Market, Tick, charges_in
+from palmbot.research.sweep_play import Deal, charge_of, play, worth_before, worth_minor
 from palmbot.units import RATE_ONE_E8
 
 
@@ -63,10 +63,21 @@ _TAG, _EXIT, _RICH, _VOLUME, _NET, _TOP, _LOW, _SAFE = (int(slot) for slot in li
 _HIGH, _MARGIN, _ENTRY, _STOP, _GAUGE, _BEST, _WORST, _TICK = (int(slot) for slot in list(Slot)[8:])
 _LOW_KNOWN, _HIGH_KNOWN, _FREE, _TODAY = (int(each) for each in Known)
 _OPEN_PX, _CLOSE_PX, _TS_MS, _END_MS, _SPREAD_PX, _SLIPPAGE_PX, _RATE_E8, _PAST = (int(fact) for fact in Fact)
-_MS, _DUE = int(Event.MS), int(Event.DUE)
+_MS, _DUE, _BAR = int(Event.MS), int(Event.DUE), int(Event.BAR)
+_ADVERSE, _CLOSED = int(Tick.ADVERSE), int(Tick.CLOSED)
 _ATR = int(StopKind.ATR)
 _DAY = int(Due.DAY)
 _ROUNDING = 1.0 + 1e-9
+
+
+class Bounds(NamedTuple):
+    """What equity has been in a trade, or bounds of it."""
+
+    high_minor: int  # at a close
+    guarded_minor: int  # at a close, as the breakers see it: after what falls due with it
+    low_minor: int  # at a mark, or the result
+    is_high: bool  # both highest are exact
+    is_low: bool
 
 
 class Charges(NamedTuple):
@@ -210,29 +221,41 @@ def charges_of(market: Market, record: Int64Array, deal: Deal, ledger: Ledger) -
 
 
 @inlined
-def seen_in(params: Params, record: Int64Array, ledger: Ledger, charges: Charges) -> tuple[bool, Marks, int]:
+def bounds_of(record: Int64Array, ledger: Ledger, charges: Charges) -> Bounds:
+    """Return what is known of equity from the record."""
+    high = ledger.balance_minor + record[_HIGH] + charges.highest_minor
+    low = ledger.balance_minor + record[_LOW] + charges.lowest_minor
+    is_high = is_low = True
+    if charges.lowest_minor != 0 or charges.highest_minor != 0:
+        is_high, is_low = False, record[_LOW] == record[_NET] and charges.lowest_minor == charges.total_minor
+    return Bounds(
+        high, high, low, is_high and record[_EXIT] & _HIGH_KNOWN != 0, is_low and record[_EXIT] & _LOW_KNOWN != 0
+    )
+
+
+@inlined
+def seen_in(
+    params: Params, record: Int64Array, ledger: Ledger, charges: Charges, bounds: Bounds
+) -> tuple[bool, Marks, int]:
     """Return ``(is_known, marks, peak of the breaker)`` after the marks of the trade, as far as its bounds say them.
 
     They say nothing where a limit may have been reached, where a peak was passed by an amount that is not exact, or
     where the fall may be the deepest so far and is not exact.
     """
-    guards, marks = ledger.guards, ledger.marks
-    high = ledger.balance_minor + record[_HIGH] + charges.highest_minor
-    low = ledger.balance_minor + record[_LOW] + charges.lowest_minor
-    is_charged = charges.lowest_minor != 0 or charges.highest_minor != 0
-    guarded = max(guards.peak_minor, high)
+    guards, marks, low = ledger.guards, ledger.marks, bounds.low_minor
+    guarded = max(guards.peak_minor, bounds.guarded_minor)
     strictest = breakers.new_day(guards, charges.day_most_minor, guards.day_start_ms)
     if low <= floor_of(params, strictest, guarded, record[_MARGIN]):
         return False, marks, 0
-    if high > marks.peak_minor or high > guards.peak_minor:
-        after = raised(marks, high)
+    if guarded > guards.peak_minor and not bounds.is_high:
+        return False, marks, 0
+    if bounds.high_minor > marks.peak_minor:
+        after = raised(marks, bounds.high_minor)
         deepest = drawdown_of(marks.peak_minor, low + marks.peak_minor - after.peak_minor)
         known = max(marks.drawdown_pct, drawdown_of(marks.peak_minor, marks.low_minor))
-        return record[_EXIT] & _HIGH_KNOWN != 0 and not is_charged and deepest <= known, after, guarded
-    if low < marks.low_minor:
-        at_end = record[_LOW] == record[_NET] and charges.lowest_minor == charges.total_minor
-        if record[_EXIT] & _LOW_KNOWN == 0 or (is_charged and not at_end):
-            return drawdown_of(marks.peak_minor, low) <= marks.drawdown_pct, marks, guarded
+        return bounds.is_high and deepest <= known, after, guarded
+    if low < marks.low_minor and not bounds.is_low:
+        return drawdown_of(marks.peak_minor, low) <= marks.drawdown_pct, marks, guarded
     return True, sunk(marks, low), guarded
 
 
@@ -261,14 +284,61 @@ def deal_of(market: Market, record: Int64Array, position: tuple[int, int], ledge
 
 
 @kernel
+def _between_charges(market: Market, record: Int64Array, deal: Deal, total_minor: int) -> tuple[bool, Bounds]:
+    """Return ``(is_exact, bounds)`` of equity in a trade, each charge counted when it falls due; rates must not vary.
+
+    They are exact unless time brings a charge within a bar before its last tick. ``total_minor`` is that of all.
+    """
+    end, events, side, bar = end_in(record), market.events, deal.side, deal.bar
+    known, high, guarded, closing = deal.balance_minor, -FAR_MINOR, -FAR_MINOR, -FAR_MINOR
+    low = known + record[_NET] + total_minor
+    for event in range(market.facts[bar, _PAST], record[_TICK] >> 3):
+        if events[_DUE, event] == _DAY:
+            continue
+        last, due_ms = events[_BAR, event], events[_MS, event]
+        if due_ms <= market.facts[last, _TS_MS] + LAST_TICK_MS:
+            return False, Bounds(0, 0, 0, is_high=False, is_low=False)
+        if last >= bar:
+            best, worst = extremes(market, side, (bar, last), -FAR, FAR)
+            guarded = max(guarded, closing)
+            if last > bar:
+                before = known + worth_minor(market, deal, best, bar)
+                high, guarded = max(high, before), max(guarded, before)
+            closing = known + worth_minor(market, deal, market.gauges[side, _CLOSED, last], last)
+            high = max(high, closing)
+            worst = min(worst, market.gauges[side, _ADVERSE, last])
+            low = min(low, known + worth_minor(market, deal, worst, last))
+            bar = last + 1
+        charge = charge_of(market, deal, event)
+        known += charge
+        if due_ms <= market.facts[last, _END_MS]:  # a breaker's peak is seen after it, the bar's close before
+            closing += charge
+    end = ended(market, (side, deal.bar), bar, end, (-FAR, FAR))
+    guarded = max(guarded, closing)
+    if end.best > -FAR:
+        rest = known + worth_minor(market, deal, end.best, bar - 1)
+        high, guarded = max(high, rest), max(guarded, rest)
+    if end.worst < FAR:
+        low = min(low, known + worth_minor(market, deal, end.worst, bar - 1))
+    return True, Bounds(high, guarded, low, is_high=True, is_low=True)
+
+
+@kernel
 def settled(market: Market, params: Params, record: Int64Array, deal: Deal, ledger: Ledger, charges: Charges) -> Ledger:
     """Return ``ledger`` after a trade of which the bounds have not said enough so far."""
-    if market.has_rates == 0 and record[_EXIT] & _HIGH_KNOWN == 0:
-        end = made_exact(market, deal.side, deal.bar, end_in(record))
-        record[_BEST], record[_WORST] = end.best, end.worst
-        record[_EXIT] |= _HIGH_KNOWN | _LOW_KNOWN
-        price(market, record, (deal.side, deal.bar), record[_VOLUME])
-        is_known, marks, guarded = seen_in(params, record, ledger, charges)
-        if is_known:
-            return concluded(market, params, record, ledger, charges, (marks, guarded))
+    if market.has_rates == 0:
+        is_exact = True
+        if charges.lowest_minor != 0 or charges.highest_minor != 0:
+            is_exact, bounds = _between_charges(market, record, deal, charges.total_minor)
+        else:
+            if record[_EXIT] & _HIGH_KNOWN == 0:
+                end = made_exact(market, deal.side, deal.bar, end_in(record))
+                record[_BEST], record[_WORST] = end.best, end.worst
+                record[_EXIT] |= _HIGH_KNOWN | _LOW_KNOWN
+                price(market, record, (deal.side, deal.bar), record[_VOLUME])
+            bounds = bounds_of(record, ledger, charges)
+        if is_exact:
+            is_known, marks, guarded = seen_in(params, record, ledger, charges, bounds)
+            if is_known:
+                return concluded(market, params, record, ledger, charges, (marks, guarded))
     return play(market, params, deal, end_in(record), ledger)
