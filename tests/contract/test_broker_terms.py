@@ -50,11 +50,11 @@ def account(**terms: Any) -> Plan:
 
 
 @asynccontextmanager
-async def client_of(house: House) -> AsyncIterator[Ctrader]:
+async def client_of(house: House, day_start_ms: int = 0) -> AsyncIterator[Ctrader]:
     """Give a client that runs."""
     ready = house.ready
     credentials = CtraderCredentials(Environment.PAPER, ready.client_id, ready.client_secret, 1)
-    config = CtraderConfig(credentials, SPEC.symbol, 0, Patience(pause_min_ms=1, pause_max_ms=10))
+    config = CtraderConfig(credentials, SPEC.symbol, day_start_ms, Patience(pause_min_ms=1, pause_max_ms=10))
     dial = real_dial(ready.host, ready.port, client_context(ready.host, Path(ready.ca_file)))
     client = Ctrader(
         config, CtraderWires(dial, SystemClock(), Random(1), FixedToken(ready.access_token), Inbox(), lambda: None)
