@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from palmbot.calendar import is_open
 from palmbot.errors import HaltError
 from palmbot.exchange.engine import Engine
 from palmbot.exchange.feed import FeedTick, Rolls
@@ -57,7 +58,9 @@ class Mirror:
             self._quoted(self._engine, event)
 
     def _quoted(self, engine: Engine, quote: Quote) -> None:
-        if quote.bid_px is None or quote.ask_px is None:
+        """Move on, unless the market is closed: brokers repeat the last price then, and no bar has it (PARITY 27)."""
+        session = engine.venue.catalogue.traded.spec.session
+        if quote.bid_px is None or quote.ask_px is None or not is_open(quote.ts_ms, session):
             return
         # between two quotes there was no price at which anything could have been filled, so each is a jump
         tick = FeedTick(

@@ -19,7 +19,7 @@ from palmbot.exchange.conduct import Conduct, Delays
 from palmbot.exchange.mirror import Mirror, QuotedFeed
 from palmbot.exchange.opening import Opening, opened, plain_account
 from palmbot.exchange.pacer import FreeRunning
-from palmbot.instruments import PALM_OIL
+from palmbot.instruments import PALM_OIL, InstrumentSpec
 from palmbot.live.inbox import Inbox
 from palmbot.model import (
     BrokerEvent,
@@ -43,8 +43,8 @@ SLIP_PX = SPEC.core.slippage
 class Stand:
     """A mirror, the exchange behind it, and what the bot hears."""
 
-    def __init__(self, books: Books) -> None:
-        catalogue = catalogue_of(SPEC)
+    def __init__(self, books: Books, spec: InstrumentSpec = SPEC) -> None:
+        catalogue = catalogue_of(spec)
         account = plain_account(1, catalogue, BALANCE)
         opening = Opening(catalogue, (account,), Conduct(Delays(0, 0)))
         self.engine = opened(opening, QuotedFeed(), books, FreeRunning())
@@ -71,9 +71,9 @@ class Stand:
 
 
 @contextmanager
-def stand(path: Path | str = ":memory:") -> Iterator[Stand]:
+def stand(path: Path | str = ":memory:", spec: InstrumentSpec = SPEC) -> Iterator[Stand]:
     with closing(Books(path)) as books:
-        made = Stand(books)
+        made = Stand(books, spec)
         made.mirror.show(made.engine)
         yield made
 
@@ -104,6 +104,39 @@ async def test_a_stop_is_filled_at_the_quote_that_passed_it_and_told_before_that
         assert [fill.price_px for fill in fills] == [3_900 * PX - SLIP_PX]
         assert quote == Quote(SYMBOL, at.now_ms, 3_900 * PX, 3_902 * PX)
         assert (await at.broker.account()).positions == ()
+
+
+async def test_quotes_that_pile_up_are_met_one_by_one_here_and_conflated_for_the_bot_alone() -> None:
+    with stand() as at:
+        at.quote(4_000)
+        await at.buys()
+        at.told()
+        for number in range(200):
+            at.quote(3_930 if number == 150 else 4_001 + number / 100)
+        events = at.told()
+        place = next(place for place, event in enumerate(events) if isinstance(event, OrderEvent) and event.fill)
+        fill = events[place]
+        assert isinstance(fill, OrderEvent)
+        assert fill.fill is not None
+        assert fill.fill.price_px == 3_930 * PX - SLIP_PX
+        quotes = [event for event in events if isinstance(event, Quote)]
+        assert len(quotes) < 100
+        lowest = min(quotes, key=lambda quote: quote.bid_px or 0)
+        assert (lowest.bid_px, lowest.ts_ms) == (3_930 * PX, fill.ts_ms)
+        assert events.index(lowest) > place
+        assert quotes[-1].ts_ms == at.now_ms
+
+
+async def test_what_a_broker_repeats_while_the_market_is_closed_moves_nothing() -> None:
+    with stand(spec=PALM_OIL) as at:  # 10:00 UTC is 18:00 in Kuala Lumpur, where the afternoon ends
+        at.now_ms = START_MS - 2_000
+        at.quote(4_000)
+        assert len(at.told()) == 1
+        at.quote(4_050)
+        assert at.told() == []
+        last = at.engine.venue.last(at.engine.venue.catalogue.traded_id)
+        assert last is not None
+        assert last.bid_px == 4_000 * PX
 
 
 async def test_what_the_other_broker_says_of_its_own_orders_and_money_is_not_passed_on() -> None:
