@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
+from palmbot.calendar import Session
+from palmbot.core.types import Instrument
 from palmbot.errors import PalmbotError
 
 
@@ -178,7 +180,20 @@ class LinkEvent:
     ended: bool = False
 
 
-BrokerEvent = Quote | OrderEvent | CashEvent | LinkEvent
+@dataclass(frozen=True, slots=True)
+class TermsEvent:
+    """The broker states other terms than before.
+
+    ``barred`` says why nothing may be entered under them, empty where it may; then ``instrument`` and ``session`` are
+    what to go on with.
+    """
+
+    barred: str
+    instrument: Instrument
+    session: Session
+
+
+BrokerEvent = Quote | OrderEvent | CashEvent | LinkEvent | TermsEvent
 
 
 @dataclass(frozen=True, slots=True)
