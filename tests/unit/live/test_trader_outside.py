@@ -8,7 +8,7 @@ import pytest
 from tests.unit.live.stage import BALANCE, EAGER, START_MS, Stage, buying, hour, quote_at, spec_of
 
 from palmbot.core.types import Action, Reason
-from palmbot.model import CashEvent, HistoryBar, LinkEvent, LinkState, OrderEvent
+from palmbot.model import CashEvent, HistoryBar, LinkEvent, LinkState, OrderEvent, TermsEvent
 from palmbot.orders.records import order_event_of
 from palmbot.units import DAY_MS, PX
 
@@ -168,3 +168,34 @@ def test_history_crosses_day_boundaries_as_ticks_do() -> None:
     state = stage.trader.state
     assert state is not None
     assert state.breakers.day_start_ms == START_MS + DAY_MS
+
+
+# -- the broker's terms
+
+
+def test_terms_that_forbid_entries_bar_them_until_others_come_and_exits_go_on() -> None:
+    stage = Stage()
+    core, session = stage.spec.core, stage.spec.session
+    stage.enter(hour(1))
+    stage.trader.on_terms(TermsEvent("SYMBOL_NOT_TRADED: close only", core, session))
+    stage.ask(stage.trader.close(Reason.SIGNAL, hour(1) + 1))
+    assert stage.trader.book.holding is None
+    stage.open(hour(2), 4_000, buying(hour(2)))
+    assert stage.reasons("refusal") == [Reason.MARKET_CLOSED]
+    stage.trader.on_terms(TermsEvent("", core, session))
+    stage.enter(hour(3))
+    texts = [each.body["text"] for each in stage.of("note")]
+    assert texts == [
+        "the broker's new terms: no entries, SYMBOL_NOT_TRADED: close only",
+        "the broker's new terms: entries may go on",
+    ]
+    assert stage.trader.book.holding is not None
+
+
+def test_new_terms_are_decided_by_from_then_on_and_named() -> None:
+    stage = Stage()
+    core = stage.spec.core._replace(volume_min_cu=50, swap_long=-7)
+    stage.trader.on_terms(TermsEvent("", core, stage.spec.session))
+    assert stage.trader.rules.instrument == core
+    stage.take()
+    assert stage.of("note")[0].body["text"] == "the broker's new terms: volume_min_cu 25 -> 50, swap_long 0 -> -7"
