@@ -149,13 +149,10 @@ def surrogates(
         return _best_of(searcher(make(series, np.random.default_rng((null.seed, place, number)))))
 
     found = np.empty((null.count, 2))
-    pool = ThreadPoolExecutor(threads)
-    try:
+    with ThreadPoolExecutor(threads) as pool:  # an interrupt cancels what has not begun
         for number, best in enumerate(pool.map(searched, range(null.count))):
             found[number] = best
             on_each(number + 1)
-    finally:
-        pool.shutdown(cancel_futures=True)
     at_least = int(np.count_nonzero(found[:, 0] >= real))  # NaN, no score at all, is less than any
     return Surrogates(null.kind, null.count, (1 + at_least) / (1 + null.count), found[:, 0], found[:, 1])
 

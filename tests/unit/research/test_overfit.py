@@ -106,6 +106,7 @@ def test_more_trials_deflate_more_even_those_that_never_traded() -> None:
     assert many is not None
     assert many < few
     assert many == overfit.deflated_sharpe(returns, sharpes, trials=1_040)
+    assert overfit.max_sharpe_by_luck(sharpes) == overfit.expected_max_sharpe(40, float(np.var(sharpes, ddof=1)))
 
 
 def test_the_expected_maximum_is_that_of_drawn_trials() -> None:
