@@ -12,15 +12,17 @@ import polars as pl
 import pytest
 from tests.exchange_house import BID, START_MS, House, Plan, house_in
 
+from palmbot.adapters.ctrader_download import window_ms
+from palmbot.adapters.ctrader_history import PARTS, Part
 from palmbot.adapters.ctrader_login import FixedToken
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.bootstrap.courier import Patience, Way
 from palmbot.bootstrap.fetch import Order, fetch
 from palmbot.bootstrap.fetch_output import Output
 from palmbot.errors import DataError, PalmbotError, RefusedError, RejectedError, RetryError
-from palmbot.exchange.faults import Maintenance
+from palmbot.exchange.faults import Fault, Maintenance
 from palmbot.exchange.knobs import Knobs
-from palmbot.exchange.periods import Period
+from palmbot.exchange.periods import SPANS, Period
 from palmbot.exchange.prices import BarsPage, Query
 from palmbot.exchange.values import Refused
 from palmbot.instruments import PALM_OIL
@@ -53,6 +55,7 @@ class Fetching:
     house: House
     folder: Path
     windows: list[tuple[int, int]] = field(default_factory=list)  # of bars, that the server was asked for
+    asked: set[int] = field(default_factory=set)  # payload types of everything
     told: list[str] = field(default_factory=list)
     on_bars: Callable[[], None] = lambda: None
 
@@ -69,6 +72,13 @@ class Fetching:
             return serve(period, query)
 
         prices.trendbars = watched  # type: ignore[method-assign]
+        refusal = self.house.faults.refusal
+
+        def noted(payload_type: int) -> Refused | None:
+            self.asked.add(payload_type)
+            return refusal(payload_type)
+
+        self.house.faults.refusal = noted  # type: ignore[method-assign]
 
     def way(self) -> Way:
         ready = self.house.ready
@@ -124,6 +134,23 @@ async def test_a_file_holds_what_was_asked_for_or_all_that_joins_on(tmp_path: Pa
         part = await at.fetch(from_ms=early, to_ms=late)
         assert (part.written.first_ms, part.written.last_ms) == (early, late - HOUR_MS)
         assert (await at.fetch()).written.first_ms == max(past()[0].ts_ms, START_MS - 731 * DAY_MS)
+
+
+async def test_nothing_but_questions_goes_over_the_wire(tmp_path: Path) -> None:
+    async with fetching(tmp_path, Plan(history=past(10))) as at:
+        at.house.tick(after_ms=2 * MINUTE_MS)
+        await at.fetch()
+        await at.fetch(None, from_ms=START_MS)
+        assert {pb.GET_TRENDBARS_REQ, pb.GET_TICK_DATA_REQ} <= at.asked
+        assert not at.asked & {pb.NEW_ORDER_REQ, pb.CANCEL_ORDER_REQ, pb.AMEND_ORDER_REQ, pb.CLOSE_POSITION_REQ}
+        assert not at.asked & {pb.AMEND_POSITION_SLTP_REQ, pb.SUBSCRIBE_SPOTS_REQ}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"M{part.minutes}")
+def test_no_window_is_wider_than_the_exchange_allows(part: Part) -> None:
+    span = SPANS[Period(part.number)]
+    assert span.length_ms == part.period_ms
+    assert window_ms(part) + part.period_ms <= span.window_max_ms
 
 
 async def test_days_and_four_hours_cost_no_question_where_hours_are_there(tmp_path: Path) -> None:
@@ -269,6 +296,14 @@ async def test_the_published_quota_is_kept(tmp_path: Path) -> None:
         await at.fetch(MINUTE_MS, from_ms=START_MS - 70 * DAY_MS)
         assert len(at.windows) > 10
         assert at.told == []
+
+
+async def test_strange_bytes_change_nothing(tmp_path: Path) -> None:
+    async with fetching(tmp_path) as at:
+        for fault in (Fault.FRAGMENT_WRITES, Fault.EXTRA_FIELDS, Fault.UNKNOWN_PAYLOAD):
+            at.house.faults.always(fault, 0.5)
+        output = await at.fetch(from_ms=past()[0].ts_ms)
+        assert read_series(output.path).bars.close_px.tolist() == [bar.close_px for bar in past()]
 
 
 async def test_a_question_that_the_broker_does_not_take_is_not_repeated(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,13 @@ def test_what_cannot_be_fetched_is_one_error(
     out, err = capsys.readouterr()
     assert json.loads(out)["error"]["code"] == error
     assert err.startswith(f"{error}:")
+
+
+def test_nothing_that_could_trade_is_even_there() -> None:
+    program = "import palmbot.bootstrap.courier, palmbot.bootstrap.fetch, sys; print(*sys.modules)"
+    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "palmbot.adapters.ctrader_visit" in there
+    assert not {"palmbot.adapters.ctrader", "palmbot.adapters.dry_run", "palmbot.orders", "palmbot.live"} & {*there}
 
 
 def order(period_ms: int | None, from_ms: int | None = None, to_ms: int | None = None) -> Order:
