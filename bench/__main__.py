@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from bench import accounts, fan_out, paper, replay, start, wire_latency, wire_rate
+from bench import accounts, fan_out, paper, replay, start, study, wire_latency, wire_rate
 
 PARTS = {
     "replay": replay.measure,
@@ -15,6 +15,7 @@ PARTS = {
     "wire_rate": wire_rate.measure,
     "fan_out": fan_out.measure,
     "accounts": accounts.measure,
+    "study": study.measure,
 }
 
 if __name__ == "__main__":
