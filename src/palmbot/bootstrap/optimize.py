@@ -7,6 +7,7 @@ unwritten, and the best so far is shown all the same. The trials lie beside ``be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import Plan, plan_of, threads_of
 from palmbot.errors import PalmbotError, UsageError
 from palmbot.research import data, found
+from palmbot.research.cluster import on_cluster, safe_address
 from palmbot.research.evaluate import Evaluate, on_threads
 from palmbot.research.search import Search, profit_factor_of
 from palmbot.research.study import Searched, Study, StudySettings, study
@@ -88,6 +90,8 @@ def run_optimize(settings: Settings, out: Path, progress: Progress, say: Say) ->
     """
     if settings.data.file is None:
         raise UsageError("DATA_MISSING", "Name the bars to search on: palmbot optimize --data FILE.")
+    if settings.optimize.dask is not None:
+        safe_address(settings.optimize.dask)
     beside = _refuse_unwritable(out)
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
@@ -96,7 +100,8 @@ def run_optimize(settings: Settings, out: Path, progress: Progress, say: Say) ->
         say(line)
     market = series_of(series)
     trials = Trials(beside, identity_of(market, settings.balance_minor))
-    ended = _search(plan, market, kept_in(trials, on_threads(settings.balance_minor, threads)), progress)
+    with _traders(settings, threads) as evaluate:
+        ended = _search(plan, market, kept_in(trials, evaluate), progress)
     if trials.taken:
         say(f"{trials.taken:,} trials were taken from {beside}: an earlier search made them.")
     if trials.trouble is not None:
@@ -111,6 +116,13 @@ def run_optimize(settings: Settings, out: Path, progress: Progress, say: Say) ->
     searcher = plan.searcher(on_threads(settings.balance_minor, 1))
     made = study(series, searcher, plan.base, how, progress, ended.searched)
     return _written(made, plan, out, trials, ended.error)
+
+
+def _traders(settings: Settings, threads: int) -> AbstractContextManager[Evaluate]:
+    """Return who trades the combinations: a cluster, or threads of this process."""
+    if settings.optimize.dask is not None:
+        return on_cluster(settings.optimize.dask, settings.balance_minor)
+    return nullcontext(on_threads(settings.balance_minor, threads))
 
 
 def _search(plan: Plan, series: Series, evaluate: Evaluate, progress: Progress) -> _Ended:
