@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,39 @@ def test_a_part_that_outlived_its_union_counts_once(archive: Archive, monkeypatc
     assert len(list(archive.folder.glob("*.parquet"))) == 2
     assert archive.covered() == [Span(0, 90)]
     assert told(archive, Span(0, 100)) == [(10, 1), (60, 2)]
+
+
+class KilledError(BaseException):
+    """The process dies here: nothing that would tidy up runs."""
+
+
+@pytest.mark.parametrize("survived", range(6))
+def test_a_kill_at_any_step_leaves_the_old_or_the_new(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
+    archive.add(Span(0, 50), rows((10, 1)))
+    steps: list[str] = []
+    with monkeypatch.context() as system:
+        for owner, name in ((Path, "write_bytes"), (os, "fsync"), (Path, "replace"), (Path, "unlink")):
+            real = getattr(owner, name)
+
+            def step(*words: object, real: Callable[..., object] = real, name: str = name) -> object:
+                if len(steps) == survived:
+                    raise KilledError
+                steps.append(name)
+                return real(*words)
+
+            system.setattr(owner, name, step)
+        with suppress(KilledError):
+            archive.add(Span(50, 90), rows((60, 2), (90, 3)))
+    assert steps == ["write_bytes", "fsync", "replace", "fsync", "unlink"][:survived]
+    is_new = "replace" in steps
+    assert archive.covered() == [Span(0, 90 if is_new else 50)]
+    assert told(archive, Span(0, 100)) == ([(10, 1), (60, 2), (90, 3)] if is_new else [(10, 1)])
+    with archive.locked():
+        archive.add(Span(90 if is_new else 50, 100), rows())
+    assert archive.covered() == [Span(0, 100)]
+    assert not list(archive.folder.glob(".*.part"))
 
 
 def test_two_cannot_add_at_once(archive: Archive) -> None:
