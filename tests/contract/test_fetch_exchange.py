@@ -17,7 +17,7 @@ from palmbot.adapters.ctrader_history import PARTS, Part
 from palmbot.adapters.ctrader_login import FixedToken
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.bootstrap.courier import Patience, Way
-from palmbot.bootstrap.fetch import Order, fetch
+from palmbot.bootstrap.fetch import FetchRequest, fetch
 from palmbot.bootstrap.fetch_output import Output
 from palmbot.errors import DataError, PalmbotError, RefusedError, RejectedError, RetryError
 from palmbot.exchange.faults import Fault, Maintenance
@@ -91,8 +91,8 @@ class Fetching:
     ) -> Output:
         """Fetch; return what it says. ``windows`` are of this fetch alone."""
         self.windows.clear()
-        order = Order(self.house.engine.venue.catalogue.traded.spec, period_ms, from_ms, to_ms, self.folder)
-        return await fetch(order, self.way(), lambda _stage, _share: None, self.told.append, PATIENCE)
+        request = FetchRequest(self.house.engine.venue.catalogue.traded.spec, period_ms, from_ms, to_ms, self.folder)
+        return await fetch(request, self.way(), lambda _stage, _share: None, self.told.append, PATIENCE)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from palmbot.adapters.ctrader_download import TICKS_WINDOW_MS, download_bars, do
 from palmbot.adapters.ctrader_history import Grid, Part, Reader
 from palmbot.bootstrap.courier import Courier, Patience, Way
 from palmbot.bootstrap.fetch_output import TICKS, Output, period_name
+from palmbot.bootstrap.times import time_ms
 from palmbot.calendar import bucket_start
 from palmbot.config.values import BadTextError, Duration
 from palmbot.core.types import Int64Array
@@ -31,11 +32,10 @@ from palmbot.protocol.statement import instrument_of
 from palmbot.research import fetched
 from palmbot.research.archive import SUFFIX, Archive
 from palmbot.research.coverage import Span, holes, stretch, windows
-from palmbot.research.fetched import Label, Written
+from palmbot.research.fetched import Label
 from palmbot.research.output import iso_time
 from palmbot.research.rows import period_text
 from palmbot.research.store import SUFFIX as FILE_SUFFIX
-from palmbot.research.tables import times_ms
 from palmbot.settings import Settings
 from palmbot.units import DAY_MS, MINUTE_MS
 
@@ -51,7 +51,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class FetchRequest:
     """What is to be fetched. ``period_ms``: None is ticks. ``from_ms`` and ``to_ms``: None is as far as is usual.
 
     ``out`` is the file to write; None: one in ``folder``, where the archives are.
@@ -100,13 +100,13 @@ def kind_of(period_ms: int | None, day_start_ms: int) -> Kind:
     return Kind(period_text(part.period_ms), part.period_ms, window_ms(part), fetched.BARS, part)
 
 
-def run_fetch(order: Order, way: Way, show: Show, tell: Tell, patience: Patience | None = None) -> Output:
-    """Fetch what ``order`` says; Ctrl-C and SIGTERM stop it at once.
+def run_fetch(request: FetchRequest, way: Way, show: Show, tell: Tell, patience: Patience | None = None) -> Output:
+    """Fetch what ``request`` says; Ctrl-C and SIGTERM stop it at once.
 
     Raises:
         PalmbotError: what was fetched until then is kept. ``INTERRUPTED``: by a signal.
     """
-    return asyncio.run(_until_stopped(fetch(order, way, show, tell, patience)))
+    return asyncio.run(_until_stopped(fetch(request, way, show, tell, patience)))
 
 
 async def _until_stopped(work: Awaitable[Output]) -> Output:
@@ -125,26 +125,30 @@ async def _until_stopped(work: Awaitable[Output]) -> Output:
             loop.remove_signal_handler(number)
 
 
-async def fetch(order: Order, way: Way, show: Show, tell: Tell, patience: Patience | None = None) -> Output:
-    """Fetch what ``order`` says; see ``run_fetch``."""
+async def fetch(request: FetchRequest, way: Way, show: Show, tell: Tell, patience: Patience | None = None) -> Output:
+    """Fetch what ``request`` says; see ``run_fetch``."""
     clock = SystemClock()
-    kind = kind_of(order.period_ms, order.spec.core.day_start_ms)
+    kind = kind_of(request.period_ms, request.spec.core.day_start_ms)
     show("logging in", 0.0)
-    async with Courier(way, order.spec.symbol, clock, tell, patience) as courier:
+    async with Courier(way, request.spec.symbol, clock, tell, patience) as courier:
         now_ms = await courier.carry(partial(_now_ms, clock, way))
-        wanted = wanted_of(order, now_ms)
-        label = _label(order, way, courier)
-        archive = Archive(order.folder / f"{label.name}-{kind.name}{SUFFIX}", kind.columns, kind.window_ms)
+        wanted = wanted_of(request, now_ms)
+        label = _label(request, way, courier)
+        archive = Archive(request.folder / f"{label.name}-{kind.name}{SUFFIX}", kind.columns, kind.window_ms)
         with archive.locked():
             new_rows = await _Filling(courier, archive, kind, now_ms).fill(wanted, show)
             show("writing", 1.0)
-            path = order.out or order.folder / f"{label.name}-{period_name(order.period_ms)}{FILE_SUFFIX}"
-            written = _write(path, archive, _span_of_file(order, archive, wanted), label, (kind, order.period_ms))
+            path = request.out or request.folder / f"{label.name}-{period_name(request.period_ms)}{FILE_SUFFIX}"
+            span = _span_of_file(request, archive, wanted)
+            if request.period_ms is None:
+                written = fetched.write_ticks(path, archive, span, label)
+            else:
+                written = fetched.write_bars(path, archive, span, label, (kind.step_ms, request.period_ms))
     if written is None:
         todo = "Ask for another time with --from and --to: the broker has nothing of this symbol then."
         facts = {"from": iso_time(wanted.from_ms), "to": iso_time(wanted.to_ms)}
         raise RejectedError("NO_HISTORY", todo, symbol=label.spec.symbol, **facts)
-    return Output(path, label.spec, order.period_ms, wanted, written, courier.questions, new_rows)
+    return Output(path, label.spec, request.period_ms, wanted, written, courier.questions, new_rows)
 
 
 async def _now_ms(clock: SystemClock, way: Way, reader: Reader) -> int:
@@ -152,16 +156,16 @@ async def _now_ms(clock: SystemClock, way: Way, reader: Reader) -> int:
     return await reader.now_ms() if way.is_simulated else clock.utc_ms()
 
 
-def wanted_of(order: Order, now_ms: int) -> Span:
-    """Return the whole buckets of an order that are over at ``now_ms``.
+def wanted_of(request: FetchRequest, now_ms: int) -> Span:
+    """Return the whole buckets of a request that are over at ``now_ms``.
 
     Raises:
         UsageError: ``NOTHING_ASKED``, there are none.
     """
-    last_ms = now_ms if order.to_ms is None else min(order.to_ms, now_ms)
-    back_ms = TICKS_BACK_MS if order.period_ms is None else BACK_MS
-    to_ms = _bucket_start(order, last_ms)
-    from_ms = _bucket_up(order, max(last_ms - back_ms, 0) if order.from_ms is None else order.from_ms)
+    last_ms = now_ms if request.to_ms is None else min(request.to_ms, now_ms)
+    back_ms = TICKS_BACK_MS if request.period_ms is None else BACK_MS
+    to_ms = _bucket_start(request, last_ms)
+    from_ms = _bucket_up(request, max(last_ms - back_ms, 0) if request.from_ms is None else request.from_ms)
     if from_ms >= to_ms:
         todo = "Make --from earlier: from there until --to, or now, no bar begins and ends."
         now = iso_time(now_ms)
@@ -169,35 +173,26 @@ def wanted_of(order: Order, now_ms: int) -> Span:
     return Span(from_ms, to_ms)
 
 
-def _bucket_start(order: Order, ts_ms: int) -> int:
-    return bucket_start(ts_ms, order.period_ms or MINUTE_MS, order.spec.core.day_start_ms)
+def _bucket_start(request: FetchRequest, ts_ms: int) -> int:
+    return bucket_start(ts_ms, request.period_ms or MINUTE_MS, request.spec.core.day_start_ms)
 
 
-def _bucket_up(order: Order, ts_ms: int) -> int:
+def _bucket_up(request: FetchRequest, ts_ms: int) -> int:
     """Return when the first bucket begins that begins at ``ts_ms`` or later."""
-    return _bucket_start(order, ts_ms + (order.period_ms or MINUTE_MS) - 1)
+    return _bucket_start(request, ts_ms + (request.period_ms or MINUTE_MS) - 1)
 
 
-def _label(order: Order, way: Way, courier: Courier) -> Label:
+def _label(request: FetchRequest, way: Way, courier: Courier) -> Label:
     """Return whose history it is: of the instrument as the broker states it."""
-    spec = instrument_of(courier.statement, order.spec).spec
+    spec = instrument_of(courier.statement, request.spec).spec
     name = f"{spec.symbol}-{way.credentials.environment}-{courier.account_id}"
     return Label(re.sub(r"[^A-Za-z0-9._-]", "_", name), spec, way.is_simulated)
 
 
-def _span_of_file(order: Order, archive: Archive, wanted: Span) -> Span:
+def _span_of_file(request: FetchRequest, archive: Archive, wanted: Span) -> Span:
     """Return what the file holds: from where a person said, or all that joins on to what was wanted."""
-    joins_on = stretch(archive.covered(), wanted.from_ms) if order.from_ms is None else None
-    return wanted if joins_on is None else Span(_bucket_up(order, joins_on.from_ms), wanted.to_ms)
-
-
-def _write(path: Path, archive: Archive, span: Span, label: Label, periods: tuple[Kind, int | None]) -> Written | None:
-    """Write the file; None: there is nothing to write."""
-    kind, period_ms = periods
-    if period_ms is None:
-        return fetched.write_ticks(path, archive, span, label)
-    found = fetched.series_of(archive, span, label, kind.step_ms, period_ms)
-    return None if found is None else fetched.write_bars(path, *found)
+    joins_on = stretch(archive.covered(), wanted.from_ms) if request.from_ms is None else None
+    return wanted if joins_on is None else Span(_bucket_up(request, joins_on.from_ms), wanted.to_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +251,7 @@ def _shown(columns: Sequence[Int64Array]) -> str:
     return "/".join(str(column[0]) for column in columns[1:])
 
 
-def order_of(settings: Settings, period: str, ends: tuple[str | None, str | None], out: Path | None) -> Order:
+def request_of(settings: Settings, period: str, ends: tuple[str | None, str | None], out: Path | None) -> FetchRequest:
     """Return what a person asks for.
 
     Args:
@@ -268,12 +263,12 @@ def order_of(settings: Settings, period: str, ends: tuple[str | None, str | None
     Raises:
         UsageError: ``BAD_PERIOD``, ``PERIOD_UNFIT``, ``BAD_TIME`` or ``NOTHING_ASKED``.
     """
-    from_ms, to_ms = (_time_ms(option, text) for option, text in zip(("--from", "--to"), ends, strict=True))
+    from_ms, to_ms = (time_ms(option, text) for option, text in zip(("--from", "--to"), ends, strict=True))
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
         raise UsageError("NOTHING_ASKED", "Make --from earlier than --to.", **{"from": ends[0], "to": ends[1]})
-    order = Order(settings.instrument, _period_ms(period), from_ms, to_ms, settings.data_dir / FOLDER, out)
-    kind_of(order.period_ms, order.spec.core.day_start_ms)
-    return order
+    request = FetchRequest(settings.instrument, _period_ms(period), from_ms, to_ms, settings.data_dir / FOLDER, out)
+    kind_of(request.period_ms, request.spec.core.day_start_ms)
+    return request
 
 
 def _period_ms(text: str) -> int | None:
@@ -283,15 +278,3 @@ def _period_ms(text: str) -> int | None:
         return Duration(MINUTE_MS, PERIOD_MAX_MS).parse(text)
     except BadTextError as bad:
         raise UsageError("BAD_PERIOD", f"{bad.todo} Or write ticks.", period=repr(text)) from None
-
-
-def _time_ms(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    import polars as pl  # noqa: PLC0415 - heavy: only who names a time pays
-
-    found, is_time = times_ms(pl.Series([text.strip()]), "UTC")
-    if not is_time.all():
-        todo = "Write a time such as 2024-03-01, 2024-03-01T02:30:00Z, or epoch seconds or milliseconds; in UTC."
-        raise UsageError("BAD_TIME", todo, option=option, value=repr(text))
-    return int(found[0])

@@ -58,11 +58,11 @@ def fetch(options: FetchOptions) -> Answer:
     settings = load_settings(sources)
     exchange = _exchange(options, settings)
     from palmbot.bootstrap.courier import way_of  # noqa: PLC0415 - heavy: after what may be refused at once
-    from palmbot.bootstrap.fetch import order_of, run_fetch  # noqa: PLC0415 - as above
+    from palmbot.bootstrap.fetch import request_of, run_fetch  # noqa: PLC0415 - as above
 
-    order = order_of(settings, options.period, (options.from_, options.to), options.out)
+    request = request_of(settings, options.period, (options.from_, options.to), options.out)
     with progress() as show:
-        output = run_fetch(order, way_of(sources, settings, exchange), show, print_note)
+        output = run_fetch(request, way_of(sources, settings, exchange), show, print_note)
     return Answer(output.to_json(), output.text())
 
 

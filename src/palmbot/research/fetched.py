@@ -104,8 +104,16 @@ def series_of(
     return data, np.add.reduceat(volume, first)
 
 
-def write_bars(path: Path, data: DataSet, volume: Int64Array) -> Written:
-    """Write what ``series_of`` returned to ``path``. Raises as `store.write_series` does."""
+def write_bars(path: Path, archive: Archive, span: Span, label: Label, periods_ms: tuple[int, int]) -> Written | None:
+    """Write the series that ``series_of`` makes of these to ``path``; None: there is none.
+
+    Raises:
+        PalmbotError: ``DATA_NOT_WRITTEN``; what stood at ``path`` is untouched.
+    """
+    found = series_of(archive, span, label, *periods_ms)
+    if found is None:
+        return None
+    data, volume = found
     store.write_series(path, data, volume)
     bars = data.bars
     return Written(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from palmbot.bootstrap.fetch import Order, wanted_of
+from palmbot.bootstrap.fetch import FetchRequest, wanted_of
 from palmbot.bootstrap.fetch_output import Output
 from palmbot.cli.main import execute
 from palmbot.errors import UsageError
@@ -58,22 +58,24 @@ def test_nothing_that_could_trade_is_even_there() -> None:
     assert not {"palmbot.adapters.ctrader", "palmbot.adapters.dry_run", "palmbot.orders", "palmbot.live"} & {*there}
 
 
-def order(period_ms: int | None, from_ms: int | None = None, to_ms: int | None = None) -> Order:
-    return Order(PALM_OIL, period_ms, from_ms, to_ms, Path())
+def request(period_ms: int | None, from_ms: int | None = None, to_ms: int | None = None) -> FetchRequest:
+    return FetchRequest(PALM_OIL, period_ms, from_ms, to_ms, Path())
 
 
 def test_the_usual_range_is_two_years_of_bars_and_a_week_of_ticks() -> None:
-    assert wanted_of(order(HOUR_MS), NOW_MS) == Span(HERE_MS + HOUR_MS - 731 * DAY_MS, HERE_MS)
-    assert wanted_of(order(None), NOW_MS) == Span(NOW_MS - 7 * DAY_MS, NOW_MS)
-    assert wanted_of(order(DAY_MS), NOW_MS).to_ms == HERE_MS - 23 * HOUR_MS  # 11:00, where the instrument's day begins
+    assert wanted_of(request(HOUR_MS), NOW_MS) == Span(HERE_MS + HOUR_MS - 731 * DAY_MS, HERE_MS)
+    assert wanted_of(request(None), NOW_MS) == Span(NOW_MS - 7 * DAY_MS, NOW_MS)
+    assert (
+        wanted_of(request(DAY_MS), NOW_MS).to_ms == HERE_MS - 23 * HOUR_MS
+    )  # 11:00, where the instrument's day begins
 
 
 def test_only_whole_bars_that_are_over_are_wanted() -> None:
-    wanted = wanted_of(order(HOUR_MS, HERE_MS - 3 * HOUR_MS + 1, NOW_MS + DAY_MS), NOW_MS)
+    wanted = wanted_of(request(HOUR_MS, HERE_MS - 3 * HOUR_MS + 1, NOW_MS + DAY_MS), NOW_MS)
     assert wanted == Span(HERE_MS - 2 * HOUR_MS, HERE_MS)
-    assert wanted_of(order(HOUR_MS, 0, HERE_MS - 1), NOW_MS) == Span(0, HERE_MS - HOUR_MS)
+    assert wanted_of(request(HOUR_MS, 0, HERE_MS - 1), NOW_MS) == Span(0, HERE_MS - HOUR_MS)
     with pytest.raises(UsageError, match="NOTHING_ASKED"):
-        wanted_of(order(HOUR_MS, HERE_MS - HOUR_MS + 1), NOW_MS)
+        wanted_of(request(HOUR_MS, HERE_MS - HOUR_MS + 1), NOW_MS)
 
 
 def test_a_person_reads_what_is_there_and_what_is_not() -> None:

@@ -82,7 +82,8 @@ def test_what_was_written_is_what_the_loader_loads(tmp_path: Path, synthetic: bo
     archive = archive_of(tmp_path, *((MONDAY_MS + hour * HOUR_MS, 100 + hour) for hour in hours if hour != 4))
     found = series_of(archive, ALL, label(synthetic=synthetic), HOUR_MS, HOUR_MS)
     assert found is not None
-    written = write_bars(tmp_path / "x.parquet", *found)
+    written = write_bars(tmp_path / "x.parquet", archive, ALL, label(synthetic=synthetic), (HOUR_MS, HOUR_MS))
+    assert written is not None
     assert (written.rows, written.complete.missing_bars, written.complete.unused_bars) == (26, 2, 2)
     loaded = load(DataSettings(file=tmp_path / "x.parquet"), ALWAYS)
     assert loaded.fingerprint == found[0].fingerprint
