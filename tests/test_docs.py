@@ -38,12 +38,8 @@ SOURCE = "\n".join(file.read_text() for file in sorted(PACKAGE.rglob("*.py")))
 ROOMS = sorted(
     {file.stem for file in PACKAGE.glob("[a-z]*.py")} | {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
 )
-WRITTEN_LATER = {
-    "palmbot.toml",
-    "run.json",
-    "best_params.json",
-    "walk_forward.json",
-}  # files that the program writes or a person does
+# files that the program writes or a person does
+WRITTEN_LATER = {"palmbot.toml", "run.json", "best_params.json", "walk_forward.json"}
 EVERY_COMMAND = {"--json", "--config", "--verbose", "--help"}
 WITHOUT_EFFECT = {"--i-know-this-is-noise", "--host", "--port", "--no-web"}
 
