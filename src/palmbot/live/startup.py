@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from palmbot.live.trader import Trader
 
 HISTORY_BARS = 500
-TRIES = 4  # of what a start asks, while the link comes and goes; each try itself waits for the link
-TRY_AGAIN_S = 2.0
+TRIES = 3  # of what a start asks, while the link comes and goes; each try itself waits for the link
+TRY_AGAIN_S = 1.0
 
 AnswerT = TypeVar("AnswerT")
 

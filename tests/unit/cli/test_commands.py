@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from tests.unit.cli.views import START, TRADES
 
+from palmbot.bootstrap.access import Access
 from palmbot.cli.main import execute
 from palmbot.errors import DivergenceError
 from palmbot.model import BotView
-from palmbot.settings import RunSettings, Settings
+from palmbot.settings import Environment, RunSettings, Settings
 from palmbot.units import HOUR_MS
 
 
@@ -39,6 +40,7 @@ class Bot(ModuleType):
     def __init__(self) -> None:
         super().__init__("palmbot.bootstrap")
         self.settings: Settings | None = None
+        self.access: Access | None = None
         self.out: Path | None = None
         self.failure: Exception | None = None
         self.exit_code = 0
@@ -56,8 +58,15 @@ class Bot(ModuleType):
             raise self.failure
         return Output()
 
-    def run_bot(self, settings: Settings, on_view: Callable[[BotView], None] | None) -> Output:
-        self.settings = settings
+    def run_bot(
+        self,
+        settings: Settings,
+        on_view: Callable[[BotView], None] | None,
+        access: Access | None,
+        on_note: Callable[[str], None],
+    ) -> Output:
+        self.settings, self.access = settings, access
+        on_note("a note")
         self.watched = on_view is not None
         if on_view is not None:
             for view in self.views:
@@ -163,15 +172,31 @@ def test_with_json_a_run_is_silent_and_with_v_its_lines_are_on_stderr(
         json.loads(line)
 
 
-@pytest.mark.parametrize("words", ["--env demo", "--env live", "--dry-run"])
-def test_what_does_not_exist_yet_is_refused_before_anything_starts(
-    bot: Bot, capsys: pytest.CaptureFixture[str], words: str
+@pytest.mark.parametrize("environment", ["demo", "live"])
+def test_a_broker_is_refused_before_anything_starts_unless_the_run_is_dry(
+    bot: Bot, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, environment: str
 ) -> None:
-    assert execute(["run", *words.split()]) == 3
+    assert execute(["run", "--env", environment]) == 3
     captured = capsys.readouterr()
-    assert captured.err.startswith("NOT_AVAILABLE: ")
+    assert captured.err.startswith("ORDERS_NOT_ALLOWED: ")
     assert len(captured.err.splitlines()) == 2
     assert bot.settings is None
+    for name in ("CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"CTRADER_{name}_{environment.upper()}", "app")
+    monkeypatch.delenv(f"CTRADER_EXCHANGE_{environment.upper()}", raising=False)
+    assert execute(["run", "--env", environment, "--dry-run"]) == 0
+    assert told(bot).run == RunSettings(environment=Environment(environment), dry_run=True)
+    assert bot.access is not None
+    assert bot.access.credentials.environment == environment
+    assert capsys.readouterr().err == "a note\n"
+
+
+def test_a_run_on_paper_needs_no_access_and_a_dry_one_at_an_exchange_neither(bot: Bot) -> None:
+    assert execute(["run"]) == 0
+    assert (bot.access, told(bot).run.dry_run) == (None, False)
+    Path("ready.json").touch()
+    assert execute(["run", "--exchange", "ready.json", "--dry-run"]) == 0
+    assert (bot.access, told(bot).run.dry_run) == (None, True)
 
 
 def test_a_failure_is_its_code_and_one_line(bot: Bot, capsys: pytest.CaptureFixture[str]) -> None:
