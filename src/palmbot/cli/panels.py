@@ -15,6 +15,7 @@ from palmbot.cli.gauge import Fill, Track
 from palmbot.cli.reasons import describe
 from palmbot.core.types import Action, Reason
 from palmbot.model import BotView, BrokerPosition, LinkState
+from palmbot.protocol.statement import NOT_STATED
 from palmbot.settings import Settings
 from palmbot.units import money_of_minor
 
@@ -34,8 +35,6 @@ def header(view: BotView) -> RenderableType:
         title.append(f" {view.mode} ", "bold white on blue")
     told = view.mode if view.mode == PAPER else "no order leaves this machine"
     title.append(f"  {view.profile}  {told}")
-    if view.differences:
-        title.append(f"  {len(view.differences)} of the broker's terms", "yellow")
     clock = Text(f"{moment(view.clock_ms, '%a %Y-%m-%d %H:%M')} UTC ")
     clock.append(view.link.value, LINK_STYLES[view.link])
     row = Table.grid(expand=True)
@@ -56,7 +55,8 @@ def market(view: BotView, settings: Settings) -> Panel:
     warm = view.bars_closed >= view.warmup_bars
     count = f"{view.bars_closed} closed" if warm else f"warming up, {view.bars_closed} of {view.warmup_bars}"
     rows.add_row("bars", Text(count, "" if warm else "yellow"))
-    return _panel("Market", rows)
+    others = sum(each.broker != NOT_STATED for each in view.differences)
+    return _panel(f"Market, {others} terms not as configured" if others else "Market", rows)
 
 
 def _bar(view: BotView) -> tuple[str, Text]:

@@ -13,7 +13,8 @@ from tests.unit.cli.views import BLOCKED, FLAT, LONG, NOON_MS, SHORT, START
 from palmbot.cli.view import LiveView, draw
 from palmbot.config import Sources, load_settings
 from palmbot.core.types import Reason
-from palmbot.model import BotView, BreakerView
+from palmbot.model import BotView, BreakerView, Difference
+from palmbot.protocol.statement import NOT_STATED
 from palmbot.settings import Settings
 from palmbot.units import HOUR_MS, MINUTE_MS
 
@@ -200,3 +201,10 @@ def test_the_live_view_draws_the_newest_view_and_leaves_the_screen(settings: Set
     assert "LONG 0.52 lot" in text
     assert "\x1b[?1049h" in text  # the alternate screen is entered
     assert text.endswith("\x1b[?25h\x1b[?1049l")  # and left, with the cursor shown
+
+
+def test_terms_that_are_not_as_configured_are_counted_where_the_market_is(settings: Settings) -> None:
+    stated = (Difference("commission", "1", "3"), Difference("leverage", "20", "10"))
+    assert "─ Market, 2 terms not as configured ─" in shown(replace(FLAT, differences=stated), settings)
+    assumed = (Difference("spread", "2", NOT_STATED),)
+    assert "─ Market ─" in shown(replace(FLAT, differences=assumed), settings)
