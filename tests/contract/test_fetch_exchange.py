@@ -20,6 +20,7 @@ from palmbot.bootstrap.courier import Patience, Way
 from palmbot.bootstrap.fetch import FetchRequest, fetch
 from palmbot.bootstrap.fetch_output import Output
 from palmbot.errors import DataError, PalmbotError, RefusedError, RejectedError, RetryError
+from palmbot.exchange import prices
 from palmbot.exchange.faults import Fault, Maintenance
 from palmbot.exchange.knobs import Knobs
 from palmbot.exchange.periods import SPANS, Period
@@ -60,8 +61,8 @@ class Fetching:
     on_bars: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        prices = self.house.server.desk.prices[self.house.ready.symbol_id]
-        serve = prices.trendbars
+        traded = self.house.server.desk.prices[self.house.ready.symbol_id]
+        serve = traded.trendbars
 
         def watched(period: Period, query: Query) -> BarsPage | Refused:
             if query.count is None:
@@ -71,7 +72,7 @@ class Fetching:
                 self.on_bars()
             return serve(period, query)
 
-        prices.trendbars = watched  # type: ignore[method-assign]
+        traded.trendbars = watched  # type: ignore[method-assign]
         refusal = self.house.faults.refusal
 
         def noted(payload_type: int) -> Refused | None:
@@ -323,6 +324,27 @@ async def test_a_history_that_changed_is_not_mixed_with_the_old_one(tmp_path: Pa
         with pytest.raises(DataError, match="HISTORY_CHANGED"):
             await at.fetch()
         assert first.path.read_bytes() == kept
+
+
+async def test_a_volume_that_was_counted_later_is_no_other_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fetching(tmp_path, Plan(history=past(50))) as at:
+        await at.fetch(to_ms=START_MS - 10 * HOUR_MS)
+    monkeypatch.setattr(prices, "BEFORE_TICKS", 5)
+    async with fetching(tmp_path, Plan(history=past(50))) as at:
+        assert (await at.fetch()).written.rows == 50
+
+
+async def test_minutes_are_asked_for_again_until_they_are_old(tmp_path: Path) -> None:
+    async with fetching(tmp_path, Plan(history=past(5))) as at:
+        for _ in range(20):
+            at.house.tick(after_ms=MINUTE_MS)
+        first = await at.fetch(MINUTE_MS, from_ms=START_MS)
+        assert first.written.rows == 20
+        again = await at.fetch(MINUTE_MS, from_ms=START_MS)
+        assert at.windows == [(START_MS + 14 * MINUTE_MS, START_MS + 20 * MINUTE_MS - 1)]
+        assert (again.new_rows, again.written.rows) == (0, 20)
 
 
 async def test_nothing_at_all_is_one_error(tmp_path: Path) -> None:
