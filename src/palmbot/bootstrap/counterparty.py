@@ -114,6 +114,7 @@ async def built_in(settings: Settings, home: Home) -> AsyncIterator[Counterparty
     with closing(Books(books_at)) as books, TemporaryDirectory(prefix="palmbot-") as passing:
         files = Files.beside(Path(passing) / "exchange" if home.in_memory else home.place.books)
         market = market_of(settings, books, home.journal)
+        settings = replace(settings, instrument=market.series.spec)  # a series knows its own
         spec, speed = settings.instrument, settings.run.speed
         pacer = LockStep() if speed is None else FreeRunning()
         engine = opened(_opening(settings), market.feed, books, pacer)

@@ -36,7 +36,7 @@ def market_of(settings: Settings, books: Books, journal: Journal) -> Market:
     if settings.data.file is not None:
         series = data.load(settings.data, spec)
         rows = zip(series.sentiment.known_ms.tolist(), series.sentiment.score.tolist(), strict=True)
-        return Market(FileFeed(spec.core, series.bars, series.rolls, books.feed_state()), Timeline(rows), series)
+        return Market(FileFeed(series.spec.core, series.bars, series.rolls, books.feed_state()), Timeline(rows), series)
     period_ms, seed = settings.run.period_ms, settings.run.seed
     piece_ms = pieces_ms(settings)
     past, state = history(spec, seed, HISTORY_BARS * period_ms // piece_ms, piece_ms)

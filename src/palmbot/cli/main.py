@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from palmbot.cli import analyze, auth, backtest, config, data, doctor, exchange, optimize, run, walk_forward
+from palmbot.cli import analyze, auth, backtest, config, data, doctor, exchange, optimize, parity, run, walk_forward
 from palmbot.cli.answer import print_error
 from palmbot.errors import PalmbotError
 
@@ -21,6 +21,7 @@ backtest.register(app)
 optimize.register(app)
 walk_forward.register(app)
 analyze.register(app)
+parity.register(app)
 exchange.register(app)
 doctor.register(app)
 app.add_typer(data.app, name="data")

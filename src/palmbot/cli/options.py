@@ -139,6 +139,17 @@ class WalkForwardOptions(Inputs):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ParityOptions(Options):
+    """Options of ``palmbot parity``."""
+
+    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="First decision, UTC.")] = None
+    to: Annotated[str | None, typer.Option(metavar="T", help="Last decision, UTC.")] = None
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of a run; default: that of runs without --data.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunOptions(Inputs):
     """Options of ``palmbot run``; ``--for`` is a duration of wall time."""
 
