@@ -230,9 +230,7 @@ def _overfitting(work: _Work, evidence: Evidence, tell: Tell) -> Evidence:
     returns = day_returns(work.series, search.table[rows], settings.balance_minor, settings.threads)
     tell(0.5)
     own, sharpes = returns[:, int(np.searchsorted(rows, best))], overfit.sharpes_of(returns)
-    defined = sharpes[~np.isnan(sharpes)]
-    variance = float(defined.var(ddof=1)) if defined.size > 1 else 0.0
-    by_luck = overfit.expected_max_sharpe(search.trials, variance)  # all trials count, also those that were not drawn
+    by_luck = overfit.max_sharpe_by_luck(sharpes, search.trials)  # all trials count, also those that were not drawn
     split = overfit.pbo(returns)
     return replace(
         evidence,
