@@ -25,13 +25,13 @@ def text(study: Study) -> str:
         worse = decisive(study.evidence)
         blocks += [
             _best(study),
-            _table(_numbers(study, study.in_sample, worse)),
-            _table(_targets(study.evidence)),
-            _table(_luck(study.evidence)),
-            _table(_costs(study.evidence)),
+            _table(numbers_rows(study, study.in_sample, worse)),
+            _table(target_rows(study.evidence)),
+            _table(luck_rows(study.evidence)),
+            _table(cost_rows(study.evidence)),
             *(_walk(each) for each in (study.evidence.rolling, study.evidence.anchored) if each is not None),
         ]
-        blocks.append("\n".join(chain(_doubts(study.evidence), _halts(study, worse))))
+        blocks.append("\n".join(chain(doubt_lines(study.evidence), halt_lines(study, worse))))
     blocks.append(_took(study))
     return "\n\n".join(block for block in blocks if block)
 
@@ -49,13 +49,14 @@ def _best(study: Study) -> str:
     return f"The best of {study.search.trials:,} combinations of {study.settings.profile}: {values or 'the only one'}"
 
 
-def _numbers(study: Study, inside: Tally, walked: WalkForward | None) -> Rows:
+def numbers_rows(study: Study, inside: Tally, walked: WalkForward | None) -> Rows:
+    """Return the winner's numbers in sample beside those of the walk-forward that decides."""
     outside, digits = None if walked is None else walked.tally, study.data.spec.core.money_digits
     name = "out of sample" if walked is None else f"out of sample, {walked.kind}"
     risk = percent_text(None if study.search.best_params is None else study.search.best_params.risk_fraction)
     rows: Sequence[tuple[str, Callable[[Tally], str]]] = (
         ("trades", lambda tally: f"{tally.trades:,}"),
-        ("profit factor", _factor),
+        ("profit factor", factor_text),
         ("win rate", lambda tally: percent_text(tally.win_rate)),
         ("  by stop and target alone", lambda tally: percent_text(tally.geometry_win_rate)),
         (f"max drawdown at your {risk} a trade", lambda tally: number_text(tally.max_drawdown_pct, 1, "%")),
@@ -70,7 +71,8 @@ def _numbers(study: Study, inside: Tally, walked: WalkForward | None) -> Rows:
     return found
 
 
-def _factor(tally: Tally) -> str:
+def factor_text(tally: Tally) -> str:
+    """Return the profit factor of ``tally``."""
     return "no loss" if tally.trades and tally.profit_factor is None else number_text(tally.profit_factor)
 
 
@@ -78,7 +80,8 @@ def _band(band: Band | None) -> str:
     return "-" if band is None else f"{number_text(band.lo)} to {'...' if band.hi is None else number_text(band.hi)}"
 
 
-def _targets(evidence: Evidence) -> Rows:
+def target_rows(evidence: Evidence) -> Rows:
+    """Return whether each of the plan's targets was met."""
     return [
         ("the plan's targets", "in sample", "out of sample"),
         *(
@@ -88,7 +91,8 @@ def _targets(evidence: Evidence) -> Rows:
     ]
 
 
-def _luck(evidence: Evidence) -> Rows:
+def luck_rows(evidence: Evidence) -> Rows:
+    """Return what speaks for luck, each beside what proof asks for."""
     shuffled, flipped = evidence.shuffled, evidence.sign_flipped
     needed = None if evidence.track_record_min is None else f"{evidence.track_record_min:,.0f} of {evidence.days:,}"
     return [
@@ -109,13 +113,14 @@ def _as_good(surrogates: Surrogates | None) -> str:
     return f"{as_good} of {surrogates.count}, p = {number_text(surrogates.p, 3)}"
 
 
-def _costs(evidence: Evidence) -> Rows:
+def cost_rows(evidence: Evidence) -> Rows:
+    """Return the profit factor at other costs."""
     if not evidence.costs:
         return []
     return [
         ("profit factor if trading costs", *(f"x {number_text(each.factor, 1)}" for each in evidence.costs)),
-        ("  in sample", *(_factor(each.in_sample) for each in evidence.costs)),
-        ("  out of sample", *(_factor(each.out_of_sample) for each in evidence.costs)),
+        ("  in sample", *(factor_text(each.in_sample) for each in evidence.costs)),
+        ("  out of sample", *(factor_text(each.out_of_sample) for each in evidence.costs)),
     ]
 
 
@@ -127,8 +132,8 @@ def _walk(walked: WalkForward) -> str:
         rows.append(
             (
                 f"{day_text(window.test_from_ms)} to {day_text(window.test_to_ms)}",
-                "nothing" if window.train is None else _factor(window.train),
-                _factor(test),
+                "nothing" if window.train is None else factor_text(window.train),
+                factor_text(test),
                 f"{test.trades:,}",
                 percent_text(test.win_rate),
                 number_text(test.max_drawdown_pct, 1, "%"),
@@ -137,7 +142,7 @@ def _walk(walked: WalkForward) -> str:
     return _table(rows)
 
 
-def _doubts(evidence: Evidence) -> Iterator[str]:
+def doubt_lines(evidence: Evidence) -> Iterator[str]:
     """Yield what else speaks for or against the winner, a sentence each."""
     plateau, fan = evidence.plateau, evidence.fan
     if plateau is not None and plateau.median_score is not None:
@@ -158,7 +163,7 @@ def _doubts(evidence: Evidence) -> Iterator[str]:
         yield "Cut off before its end, the series gave the same decisions up to there: nothing sees ahead."
 
 
-def _halts(study: Study, walked: WalkForward | None) -> Iterator[str]:
+def halt_lines(study: Study, walked: WalkForward | None) -> Iterator[str]:
     """Yield when breakers halted trading."""
     sources = (("in sample", () if study.run is None else study.run.halts), ("out of sample", _halts_of(walked)))
     for where, halts in sources:
