@@ -42,8 +42,8 @@ def run(options: RunOptions) -> Answer:
 
     if is_cold():
         print_note(COMPILING)
-    with _watching(options, settings) as on_view:
-        output = run_bot(settings, on_view, access, print_note)
+    with _watching(options, settings) as (on_view, on_note):
+        output = run_bot(settings, on_view, access, on_note)
     return Answer(output.to_json(), output.text(), exit_code=output.exit_code)
 
 
@@ -82,16 +82,21 @@ def _access(options: RunOptions, settings: Settings) -> Access | None:
 
 
 @contextmanager
-def _watching(options: RunOptions, settings: Settings) -> Iterator[Callable[[BotView], None] | None]:
-    """Yield what is told about every new view: the live screen, plain lines off a terminal, nothing with --json."""
+def _watching(
+    options: RunOptions, settings: Settings
+) -> Iterator[tuple[Callable[[BotView], None] | None, Callable[[str], None]]]:
+    """Yield what is told about every new view, and every note: the live screen, plain lines off a terminal.
+
+    With --json no view is shown.
+    """
     if options.as_json and not options.verbose:
-        yield None
+        yield None, print_note
     elif options.as_json or not sys.stdout.isatty():
         from palmbot.cli.lines import Lines  # noqa: PLC0415 - keeps `palmbot --help` fast
 
-        yield Lines(settings, sys.stderr if options.as_json else sys.stdout).show
+        yield Lines(settings, sys.stderr if options.as_json else sys.stdout).show, print_note
     else:
         from palmbot.cli.view import LiveView  # noqa: PLC0415 - as above
 
         with LiveView(settings) as view:
-            yield view.show
+            yield view.show, view.note

@@ -203,6 +203,25 @@ def test_the_live_view_draws_the_newest_view_and_leaves_the_screen(settings: Set
     assert text.endswith("\x1b[?25h\x1b[?1049l")  # and left, with the cursor shown
 
 
+def test_what_a_person_should_know_is_on_the_screen_and_afterwards_on_stderr(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=24, legacy_windows=False)
+    with LiveView(settings, console) as live:
+        live.note("DRY RUN of account 7")
+        live._live.refresh()
+        assert "DRY RUN of account 7" in out.getvalue()
+        live.show(START)
+        out.truncate(0)
+        live._live.refresh()
+        assert "DRY RUN of account 7" not in out.getvalue()
+        live.note("The tokens could not be renewed.\nLog in.")
+        live._live.refresh()
+        assert "The tokens could not be renewed. Log in." in out.getvalue()
+    assert capsys.readouterr().err == "DRY RUN of account 7\nThe tokens could not be renewed.\nLog in.\n"
+
+
 def test_terms_that_are_not_as_configured_are_counted_where_the_market_is(settings: Settings) -> None:
     stated = (Difference("commission", "1", "3"), Difference("leverage", "20", "10"))
     assert "─ Market, 2 terms not as configured ─" in shown(replace(FLAT, differences=stated), settings)
