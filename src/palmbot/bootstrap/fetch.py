@@ -44,7 +44,7 @@ TICKS_BACK_MS: Final = 7 * DAY_MS
 FOLDER: Final = "data"  # of series, in the data folder
 PERIOD_MAX_MS: Final = 31 * DAY_MS
 INTERRUPTED: Final = 130
-PRICED: Final = len(fetched.BARS)  # all columns of a bar but its volume
+PRICED: Final = len(fetched.BARS) - 1  # all columns of a bar but its volume
 SETTLED_MS: Final = 5 * MINUTE_MS  # what ended so long ago is final
 
 Columns = tuple[Int64Array, ...]
