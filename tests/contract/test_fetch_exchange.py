@@ -126,7 +126,7 @@ async def test_all_bars_come_once_and_a_second_fetch_asks_for_what_is_new_alone(
         assert at.windows == []
 
 
-async def test_a_file_holds_what_was_asked_for_or_all_that_joins_on(tmp_path: Path) -> None:
+async def test_a_file_holds_what_was_asked_for_of_what_is_there(tmp_path: Path) -> None:
     async with fetching(tmp_path) as at:
         early, late = START_MS - 5_000 * HOUR_MS, START_MS - 100 * HOUR_MS
         await at.fetch(from_ms=early)
@@ -134,7 +134,14 @@ async def test_a_file_holds_what_was_asked_for_or_all_that_joins_on(tmp_path: Pa
         assert at.windows[0][0] >= START_MS - 2 * HOUR_MS
         part = await at.fetch(from_ms=early, to_ms=late)
         assert (part.written.first_ms, part.written.last_ms) == (early, late - HOUR_MS)
-        assert (await at.fetch()).written.first_ms == max(past()[0].ts_ms, START_MS - 731 * DAY_MS)
+
+
+async def test_a_file_begins_where_all_that_joins_on_does(tmp_path: Path) -> None:
+    long_ago = past(18_000)  # more than two years
+    async with fetching(tmp_path, Plan(history=long_ago)) as at:
+        assert (await at.fetch()).written.first_ms == START_MS - 731 * DAY_MS
+        await at.fetch(from_ms=long_ago[0].ts_ms)
+        assert (await at.fetch()).written.first_ms == long_ago[0].ts_ms
 
 
 async def test_nothing_but_questions_goes_over_the_wire(tmp_path: Path) -> None:
