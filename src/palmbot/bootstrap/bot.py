@@ -20,6 +20,7 @@ from palmbot.bootstrap.dry_run import dry_run
 from palmbot.bootstrap.ending import Ending
 from palmbot.bootstrap.outcome import Output, mode_of, result_from
 from palmbot.bootstrap.place import Place, place_of
+from palmbot.bootstrap.provenance import noted
 from palmbot.bootstrap.told import LASTING
 from palmbot.calendar import Session, is_open, next_open
 from palmbot.core.types import Params
@@ -109,7 +110,7 @@ def _counterparty(
 async def _trade(home: Home, meets: tuple[Counterparty, int], ending: Ending, on_view: OnView | None) -> Output:
     (other, epoch), journal, place = meets, home.journal, home.place
     settings = other.settings
-    spec, series = settings.instrument, other.series
+    spec, series = settings.instrument, noted(settings.found, other.series)
     params = settings.params_for(series.period_ms)
     owner = Owner(_instance(journal), settings.profile, spec.symbol, epoch)
     trader = Trader(

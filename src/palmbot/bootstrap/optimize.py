@@ -172,10 +172,10 @@ def _refuse_unwritable(out: Path) -> Path:
     Raises:
         UsageError: ``OUT_NOT_WRITABLE``.
     """
-    beside = out.with_name(f"{out.name}.trials")
+    beside = out.parent / f"{out.name}.trials"
     try:
         if out.is_dir():
-            raise IsADirectoryError(0, "Is a directory")
+            raise IsADirectoryError(0, "it is a folder")
         with beside.open("ab"):
             pass
         if out.exists():

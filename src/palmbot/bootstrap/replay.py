@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from palmbot.bootstrap.outcome import Output, write_files
+from palmbot.bootstrap.provenance import noted
 from palmbot.errors import UsageError
 from palmbot.research import backtest, data
 from palmbot.research.statistics import summarize
@@ -19,7 +20,7 @@ def run_backtest(settings: Settings, out: Path | None, progress: Progress) -> Ou
     if settings.data.file is None:
         raise UsageError("DATA_MISSING", "Name the bars to trade: palmbot backtest --data FILE.")
     progress("load", 0.1)
-    series = data.load(settings.data, settings.instrument)
+    series = noted(settings.found, data.load(settings.data, settings.instrument))
     params = settings.params_for(series.period_ms)
     progress("replay", 0.3)
     result = backtest.run(series, settings.profile, params, settings.balance_minor)

@@ -34,6 +34,10 @@ def run(options: RunOptions) -> Answer:
     from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
 
     settings = load_settings(options.sources())
+    from palmbot.bootstrap.provenance import noise_notes  # noqa: PLC0415 - as above
+
+    for note in noise_notes(settings, is_accepted=options.noise):
+        print_note(note)
     _refuse_orders(options, settings)
     access = _access(options, settings)
     settings = replace(settings, run=replace(settings.run, dry_run=options.dry_run))
