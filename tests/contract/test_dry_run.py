@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from palmbot.exchange.broker import Broker
 from palmbot.exchange.grants import Application
 from palmbot.exchange.grants import Scope as GrantScope
 from palmbot.live.inbox import Inbox
+from palmbot.live.startup import patiently
 from palmbot.model import (
     BrokerEvent,
     Granted,
@@ -47,6 +48,7 @@ from palmbot.model import (
 )
 from palmbot.protocol.codec import request_of
 from palmbot.protocol.events import Received, Unknown
+from palmbot.protocol.messages import pb
 from palmbot.protocol.session import Role, Session
 from palmbot.settings import Environment, Settings
 from palmbot.units import PX
@@ -67,6 +69,7 @@ class Rig:
     inbox: Inbox = field(default_factory=Inbox)
     notes: list[str] = field(default_factory=list)
     heard: list[int] = field(default_factory=list)  # payload types that the house was sent
+    on_heard: Callable[[], None] = lambda: None
 
     @asynccontextmanager
     async def run(self, access: Access | None = None, **changes: Any) -> AsyncIterator[Counterparty]:
@@ -122,6 +125,7 @@ async def rig_in(folder: Path, environment: Environment = Environment.DEMO) -> A
             event = event_of(session)
             if session._role is Role.SERVER and isinstance(event, Received | Unknown):
                 rig.heard.append(event.payload_type)
+                rig.on_heard()
             return event
 
         patch.setattr(Session, "next_event", watched)
@@ -218,6 +222,22 @@ async def test_the_watch_on_the_wire_sees_an_order_that_is_let_out(
         link.tell(request_of(buys(1), other.quotes._known()[1].terms))
         await other.quotes.standing()
         assert not set(rig.heard) <= READING
+
+
+async def test_a_link_that_is_cut_while_a_dry_run_starts_comes_back(tmp_path: Path) -> None:
+    async with rig_in(tmp_path) as rig:
+        cuts: list[int] = [pb.ACCOUNT_AUTH_REQ, pb.TRADER_REQ, pb.GET_TRENDBARS_REQ]
+
+        def cut() -> None:
+            if cuts and rig.heard[-1] == cuts[0]:
+                del cuts[0]
+                next(iter(rig.house.server.connections.values())).cut("the test")
+
+        rig.on_heard = cut
+        async with rig.run() as other:
+            bars = await patiently(SystemClock(), lambda: other.quotes.history(SPEC.symbol, 60_000, 10))
+        assert (list(bars), cuts) == ([], [])
+        assert len(rig.house.farewells) >= 3
 
 
 async def test_balance_leverage_and_terms_are_the_accounts_and_the_broker_wins(tmp_path: Path) -> None:
