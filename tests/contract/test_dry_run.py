@@ -226,7 +226,7 @@ async def test_the_watch_on_the_wire_sees_an_order_that_is_let_out(
 
 async def test_a_link_that_is_cut_while_a_dry_run_starts_comes_back(tmp_path: Path) -> None:
     async with rig_in(tmp_path) as rig:
-        cuts: list[int] = [pb.ACCOUNT_AUTH_REQ, pb.TRADER_REQ, pb.GET_TRENDBARS_REQ]
+        cuts: list[int] = [pb.ACCOUNT_AUTH_REQ, pb.ASSET_LIST_REQ, pb.GET_TRENDBARS_REQ]
 
         def cut() -> None:
             if cuts and rig.heard[-1] == cuts[0]:
