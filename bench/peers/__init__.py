@@ -1,0 +1,1 @@
+"""Other backtesters at the sweep's bare job: ``python -m bench.peers``."""
