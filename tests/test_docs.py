@@ -41,7 +41,7 @@ ROOMS = sorted(
 # files that the program writes or a person does
 WRITTEN_LATER = {"palmbot.toml", "run.json", "best_params.json", "walk_forward.json"}
 EVERY_COMMAND = {"--json", "--config", "--verbose", "--help"}
-WITHOUT_EFFECT = {"--i-know-this-is-noise", "--host", "--port", "--no-web"}
+WITHOUT_EFFECT = {"--host", "--port", "--no-web"}
 
 # What may be named only to say that it is not there, until the module or command that brings it exists.
 FUTURE = {

@@ -9,7 +9,7 @@ import typer
 
 from palmbot.cli.answer import Answer
 from palmbot.cli.command import command
-from palmbot.cli.options import Inputs, Options
+from palmbot.cli.options import Inputs, Options, SchemaOptions
 from palmbot.errors import RefusedError
 
 app = typer.Typer(help="Begin, see and check settings.", rich_markup_mode=None)
@@ -47,9 +47,11 @@ def show(options: Inputs) -> Answer:
     return Answer({"settings": rows}, "\n".join(lines))
 
 
-@command(app, "schema", Options)
-def schema(_options: Options) -> Answer:
+@command(app, "schema", SchemaOptions)
+def schema(options: SchemaOptions) -> Answer:
     """Print the JSON schema of palmbot.toml, for editors and checks."""
-    from palmbot.config import schema as of_file  # noqa: PLC0415 - keeps `palmbot --help` fast
-
+    if options.best_params:
+        from palmbot.research.found import schema as of_file  # noqa: PLC0415 - keeps `palmbot --help` fast
+    else:
+        from palmbot.config import schema as of_file  # noqa: PLC0415 - as above
     return Answer(of_file(), json.dumps(of_file(), indent=2))

@@ -77,6 +77,13 @@ class Inputs(Chosen):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SchemaOptions(Options):
+    """Options of ``palmbot config schema``."""
+
+    best_params: Annotated[bool, typer.Option("--best-params", help="That of best_params.json instead.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileOptions(Options):
     """A file of bars, and what has to be known to read it."""
 
