@@ -27,11 +27,13 @@ from palmbot.protocol.messages import pb
 from palmbot.settings import Environment, TokenSettings
 from palmbot.units import DAY_MS, HOUR_MS
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 PALMBOT = Path(sys.executable).with_name("palmbot")
 KEY = "a-key-of-more-than-thirty-two-characters"
 HOURS = 6_100  # two windows
 FIRST_MS = START_MS - HOURS * HOUR_MS
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def past() -> list[HistoryBar]:
@@ -140,17 +142,16 @@ async def test_killed_in_the_middle_it_goes_on_where_it_was_and_the_result_is_tr
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_wait_for_the_quota_is_said_and_ended_by_a_signal_at_once(home: Home, number: signal.Signals) -> None:
-    for _ in range(4):
+    for _ in range(9):
         home.house.faults.refuse("REQUEST_FREQUENCY_EXCEEDED", pb.GET_TRENDBARS_REQ)
     process = await home.start(*FETCH)
     assert process.stderr is not None
     async with asyncio.timeout(PATIENCE_S):
         while b"asking again in 2 s" not in await process.stderr.readline():
             pass
-    begun_ms = SystemClock().monotonic_ms()
     process.send_signal(number)
     stopped = await ended(process)
-    assert SystemClock().monotonic_ms() - begun_ms < 1_900
+    assert "asking again" not in stopped.err  # not even once: this wait was cut short
     assert stopped.code == 130
     assert json.loads(stopped.out)["error"]["code"] == "INTERRUPTED"
     assert "Traceback" not in stopped.err
