@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
 from tests.sample_run import sample_run
+from tests.sample_study import sample_study
 
 from palmbot.research.report import read_chart_script, write_report
+from palmbot.research.report_study import write_study_report
 from palmbot.research.result import DataSet, RunResult
 from palmbot.research.statistics import Summary, summarize
 
@@ -226,4 +228,20 @@ def test_without_the_chart_script_the_page_shows_a_still_and_says_what_to_do(
     assert text_of(watched.page, "#card-profit_factor .value") == f"{report.summary.profit_factor:.2f}"
     assert watched.said == []
     assert watched.asked == [path.as_uri()]
+    context.close()
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_the_page_of_a_study_begins_with_the_verdict_and_never_scrolls_sideways(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    made = sample_study()
+    path = tmp_path / "report.html"
+    assert write_study_report(made, "optimisation", path)
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    watched = watch(context, path)
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert text_of(watched.page, "#word .word") == made.verdict.word
+    assert watched.page.locator("#maps td.best").count() == 2
+    assert watched.said == []
     context.close()

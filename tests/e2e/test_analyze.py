@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from bench.planted import data_of, walk
+from tests.e2e.test_command_line import palmbot
 
-from e2e.test_command_line import palmbot
 from palmbot.research.store import write_series
 
 BARS = 1_500

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from bench.planted import data_of, walk
+from tests.e2e.test_command_line import palmbot
 
-from e2e.test_command_line import palmbot
 from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
 from palmbot.bootstrap.parity import run_parity

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import Plan, plan_of, threads_of
 from palmbot.errors import PalmbotError, UsageError
-from palmbot.research import data, found
+from palmbot.research import data, found, report_study
 from palmbot.research.cluster import on_cluster, safe_address
 from palmbot.research.evaluate import Evaluate, on_threads
 from palmbot.research.search import Search, profit_factor_of
@@ -65,7 +65,8 @@ class Output:
         if self.file is None:
             best = " ".join(f"{name}={value}" for name, value in self.content["params"].items())
             return f"The best parameters are in no file: {best}"
-        return f"Parameters and verdict: {self.file} (for --params)."
+        drawn = self.file.with_suffix(".html")
+        return f"Parameters and verdict: {self.file} (for --params). All of it, drawn: {drawn}"
 
 
 class _Ended(NamedTuple):
@@ -159,6 +160,7 @@ def _written(made: Study, plan: Plan, out: Path, trials: Trials, error: PalmbotE
         return Output(made, None, None, error, code or NOTHING_FOUND)
     try:
         found.write(out, content)
+        report_study.write_study_report(made, "optimisation", out.with_suffix(".html"))
     except PalmbotError as failure:
         return Output(made, content, None, error or failure, code or failure.exit_code)
     if code == 0:

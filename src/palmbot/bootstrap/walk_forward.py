@@ -11,7 +11,7 @@ from typing import Any
 from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import plan_of, threads_of
 from palmbot.errors import UsageError
-from palmbot.research import data, output
+from palmbot.research import data, output, report_study
 from palmbot.research.evaluate import on_threads
 from palmbot.research.study import Study, StudySettings, refuse_too_few_bars, study
 from palmbot.research.verdict import decisive
@@ -51,7 +51,7 @@ def run_walk_forward(settings: Settings, windows: int, out: Path | None, progres
     Args:
         settings: what to search and how.
         windows: steps of each walk-forward.
-        out: folder for walk_forward.json and trades.csv, the trades out of sample.
+        out: folder for walk_forward.json, report.html, and trades.csv, the trades out of sample.
         progress: told what is being done and its share, 0..1.
         say: told what a person should know meanwhile.
 
@@ -82,6 +82,7 @@ def run_walk_forward(settings: Settings, windows: int, out: Path | None, progres
 
 def _write(made: Study, out: Path) -> None:
     output.write_text(out / "walk_forward.json", json.dumps(made.to_json(), allow_nan=False) + "\n")
+    report_study.write_study_report(made, "walk-forward", out / "report.html")
     walked = decisive(made.evidence)
     if walked is not None and made.run is not None:
         output.write_trades(out / "trades.csv", replace(made.run, trades=walked.trades), made.data)

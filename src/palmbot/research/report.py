@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,7 @@ from palmbot.research.bootstrap import Band
 from palmbot.research.chart_data import bars_a_candle, chart_data
 from palmbot.research.output import write_text
 from palmbot.research.report_cards import cards
+from palmbot.research.report_figures import run_figures
 from palmbot.research.report_tables import (
     data_rows,
     equity_still,
@@ -47,24 +49,47 @@ def read_chart_script() -> str | None:
     return script.read_text(encoding="utf-8") if script.is_file() else None
 
 
-def write_report(result: RunResult, data: DataSet, summary: Summary, path: Path, chart_js: str | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Above:
+    """What stands above the run on its page: the kind of the report, and HTML that was made of escaped text.
+
+    ``chosen`` where the run is the best of many over the same series: then its profit is no merit of its own.
+    """
+
+    kind: str = "backtest"
+    html: str = ""
+    chosen: bool = False
+
+
+BACKTEST = Above()
+
+
+def write_report(
+    result: RunResult, data: DataSet, summary: Summary, path: Path, chart_js: str | None, above: Above = BACKTEST
+) -> None:
     """Write the report of ``result`` to ``path``.
 
     Args:
+        result: of the run.
+        data: its series.
         summary: the numbers of this result over this data.
+        path: the file.
         chart_js: text of the chart library's standalone script (`read_chart_script`); None makes a page without chart.
+        above: what stands above the run.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    write_text(path, render_report(result, data, summary, chart_js))
+    write_text(path, render_report(result, data, summary, chart_js, above))
 
 
-def render_report(result: RunResult, data: DataSet, summary: Summary, chart_js: str | None) -> str:
+def render_report(
+    result: RunResult, data: DataSet, summary: Summary, chart_js: str | None, above: Above = BACKTEST
+) -> str:
     """Return the report as HTML; the arguments are those of `write_report`."""
     spec, bars = data.spec, data.bars
     name = spec.name.replace("_", " ")
-    badge, badge_words = mood(summary.profit_factor_band)
+    badge, badge_words = ("unsure", "chosen because of it") if above.chosen else mood(summary.profit_factor_band)
     css = _template("report.css")
     scripts = [] if chart_js is None else [_inline(chart_js), _inline(_template("report.js"))]
     styles = [css] if chart_js is None else [css, *LOGO_STYLE.findall(chart_js)]
@@ -73,7 +98,11 @@ def render_report(result: RunResult, data: DataSet, summary: Summary, chart_js: 
     return Template(_template("report.html")).substitute(
         policy=_policy(scripts, styles),
         css=css,
-        title=escape(f"{name} / {result.profile}: backtest"),
+        title=escape(f"{name} / {result.profile}: {above.kind}"),
+        kind=escape(above.kind),
+        study=above.html,
+        run_title="The winner on the series that chose it" if above.chosen else "What this run shows",
+        figures=run_figures(result, data, summary, summary.seed),
         heading=escape(f"{name[:1].upper()}{name[1:]} {DOT} {result.profile}"),
         facts=escape(f" {DOT} ".join((f"{spec.symbol} in {spec.deposit_currency}", length, span))),
         synthetic=_synthetic(data),
