@@ -43,25 +43,32 @@ COSTS = Instrument(spread_kind=1, spread=500, slippage_kind=1, slippage=125, com
 STEP_PX = COSTS.step_px
 # The original profile with RSI alone: one old row of sentiment permits everything for ever.
 BASE = Params(rsi_low=35.0, rsi_high=65.0, sentiment_long=-101.0, sentiment_short=101.0, sentiment_max_age_ms=1 << 60)
+RSI_PERIOD, RSI_LOW, RSI_HIGH = BASE.rsi_period, BASE.rsi_low, BASE.rsi_high
+
+
+class Spell(NamedTuple):
+    """How a walk moves in a spell, in log price towards the target of a trade.
+
+    Attributes:
+        target, stop: how far it ends from its open, > 0.
+        pull: drift of a step, in its variance; 0 plants nothing.
+    """
+
+    target: float
+    stop: float
+    pull: float
 
 
 class Law(NamedTuple):
     """How a walk moves.
 
     Attributes:
-        low, high: RSI below and above which a spell begins.
-        period: of RSI.
-        up, down: where a spell ends, in log price from its open, >= 0.
-        pull: drift of a step in a spell, in its variance; 0 plants nothing.
+        long, short: spells after RSI was low, and after it was high.
         drift: of a step at all times, in log price.
     """
 
-    low: float
-    high: float
-    period: int
-    up: float
-    down: float
-    pull: float
+    long: Spell
+    short: Spell
     drift: float
 
 
@@ -84,7 +91,7 @@ def walk(
         drift: of a bar, in log price.
         period_ms: of a bar; there are no sessions.
     """
-    law = Law(BASE.rsi_low, BASE.rsi_high, BASE.rsi_period, 0.0, 0.0, 0.0, drift / STEPS)
+    law = Law(Spell(0.0, 0.0, 0.0), Spell(0.0, 0.0, 0.0), drift / STEPS)
     return _dated(_bars(count, seed, law, volatility, moods), period_ms)
 
 
@@ -101,11 +108,8 @@ def planted(
 
     There are some 44 trades in 1,000 bars, at this volatility.
     """
-    win, lose, up, down = _bracket()
-    odds = profit_factor * lose / win
     overshoot = OVERSHOOT * volatility / math.sqrt(STEPS)
-    pull = pull_of(odds / (1.0 + odds), up + overshoot, down + overshoot)
-    law = Law(BASE.rsi_low, BASE.rsi_high, BASE.rsi_period, up, down, pull, 0.0)
+    law = Law(_spell(1, profit_factor, overshoot), _spell(-1, profit_factor, overshoot), 0.0)
     return _dated(_bars(count, seed, law, volatility, moods), period_ms)
 
 
@@ -141,13 +145,15 @@ def pull_of(win_rate: float, up: float, down: float) -> float:
     return (low + high) / 4.0
 
 
-def _bracket() -> tuple[float, float, float, float]:
-    """Return what a trade of `BASE` wins or loses, in shares of the price, and how far the bid then goes, in logs."""
+def _spell(side: int, profit_factor: float, overshoot: float) -> Spell:
+    """Return a spell in which trades of `BASE` on ``side`` have this profit factor under `COSTS`."""
     spread, slippage, commission = COSTS.spread / 1e6, COSTS.slippage / 1e6, COSTS.commission_rate / 1e7
     target, stop = BASE.tp_ppm / 1e6, BASE.sl_ppm / 1e6
-    entered = spread + slippage
-    win, lose = target - 2.0 * commission, stop + slippage + 2.0 * commission
-    return win, lose, math.log1p(target + entered), -math.log1p(entered - stop)
+    odds = profit_factor * (stop + slippage + 2.0 * commission) / (target - 2.0 * commission)
+    # the bid has to go further to the target than the trade, and less far to the stop
+    up = side * math.log1p(side * (target + spread + slippage))
+    down = -side * math.log1p(-side * (stop - spread - slippage))
+    return Spell(up, down, pull_of(odds / (1.0 + odds), up + overshoot, down + overshoot))
 
 
 def _dated(prices: Int64Array, period_ms: int) -> BarArrays:
@@ -180,26 +186,27 @@ def _moods(news: Float64Array) -> Float64Array:
 def _write(steps: Float64Array, variances: Float64Array, law: Law, prices: Int64Array) -> None:
     """Walk ``steps``, whose variances are given by bar, and fill ``prices`` (4, n): opens, highs, lows, closes."""
     running = Indicators(0, 0.0, 0.0, 0.0, 0.0)
-    at, side, top, bottom = 0.0, 0, 0.0, 0.0
-    is_new = False
+    at, side, top, bottom, is_new = 0.0, 0, 0.0, 0.0, False
     for bar in range(steps.shape[0]):
+        spell = law.long if side > 0 else law.short
         highest, lowest, opened = -1e9, 1e9, 0.0
         for step in range(STEPS):
             at += law.drift + steps[bar, step]
             if side != 0 and not is_new:
-                at += side * law.pull * variances[bar]
+                at += side * spell.pull * variances[bar]
             highest, lowest = max(highest, at), min(lowest, at)
             if step == 0:
                 opened = at
                 if is_new:
-                    top, bottom = at + (law.up if side > 0 else law.down), at - (law.down if side > 0 else law.up)
+                    top = at + (spell.target if side > 0 else spell.stop)
+                    bottom = at - (spell.stop if side > 0 else spell.target)
                     is_new = False
             if side != 0 and (at >= top or at <= bottom):
                 side = 0
         for row, value in enumerate((opened, highest, lowest, at)):
             prices[row, bar] = max(1, round(START_PRICE * math.exp(value) * PX / STEP_PX)) * STEP_PX
-        running = update(running, prices[1, bar], prices[2, bar], prices[3, bar], (law.period, 0))
-        if law.pull != 0.0 and side == 0 and running.bars > law.period:
+        running = update(running, prices[1, bar], prices[2, bar], prices[3, bar], (RSI_PERIOD, 0))
+        if law.long.pull != 0.0 and side == 0 and running.bars > RSI_PERIOD:
             value = rsi(running)
-            side = 1 if value < law.low else (-1 if value > law.high else 0)
+            side = 1 if value < RSI_LOW else (-1 if value > RSI_HIGH else 0)
             is_new = side != 0
