@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.algorithms.moo.nsga2 import NSGA2, binary_tournament
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.population import Population
@@ -24,6 +24,8 @@ from pymoo.core.termination import NoTermination
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
+from pymoo.operators.selection.tournament import TournamentSelection
+from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.problems.static import StaticProblem
 
 from palmbot.core.types import Float64Array, Int64Array, Params, Profile, StopKind
@@ -143,11 +145,16 @@ class Untried(DuplicateElimination):  # type: ignore[misc]  # pymoo has no types
 
 
 def _nsga2(first: Int64Array, untried: Untried) -> NSGA2:
-    """Return the algorithm, to begin with the places ``first``, shape (n, axes)."""
+    """Return the algorithm, to begin with the places ``first``, shape (n, axes).
+
+    Nothing of it is shared with another one: searches may go on in several threads.
+    """
     whole = RoundingRepair()
     return NSGA2(
         pop_size=first.shape[0],
         sampling=first,
+        selection=TournamentSelection(func_comp=binary_tournament),
+        survival=RankAndCrowding(),
         crossover=SBX(prob=0.9, eta=15, vtype=float, repair=whole),
         mutation=PM(eta=20, vtype=float, repair=whole),
         eliminate_duplicates=untried,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from tests.unit.research.sweep_series import series_of, walk
@@ -41,6 +43,15 @@ def test_the_seed_decides_everything_whatever_the_threads(series: Series) -> Non
     one, same, other = found(series), found(series, threads=2), found(series, seed=2)
     assert one.table.tolist() == same.table.tolist() != other.table.tolist()
     assert one.results.tolist() == same.results.tolist()
+
+
+def test_searches_in_several_threads_do_not_disturb_each_other() -> None:
+    markets = [series_of(walk(600, seed=seed)) for seed in range(4)]
+    search = searcher(TREND, AXES, 300, 1, on_threads(BALANCE_MINOR, 1), 5)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(search, markets))
+    for one, market in zip(together, markets, strict=True):
+        assert one.table.tobytes() == search(market).table.tobytes()
 
 
 def test_what_it_says_of_a_combination_is_what_the_sweep_says(series: Series) -> None:
