@@ -20,12 +20,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from palmbot.core.types import Int64Array
+from palmbot.core.types import Int64Array, Pause
 from palmbot.units import DAY_MS, MINUTE_MS
 
 WEEK_MINUTES = 7 * 24 * 60
 WEEK_MS = WEEK_MINUTES * MINUTE_MS
 MONDAY_EPOCH_OFFSET_DAYS = 3  # 1970-01-01 was a Thursday
+SATURDAY = 2  # 1970-01-03, in days since 1970-01-01
 EPOCH = date(1970, 1, 1)
 
 Instants = TypeVar("Instants", int, Int64Array)
@@ -259,3 +260,78 @@ def roll_date(year: int, month: int, roll_day: int, session: Session) -> date:
         if opens and (candidate - EPOCH).days not in week.closed_days:
             return candidate
     raise ValueError("the session opens on no date of a whole year")
+
+
+def roll_days(first_day: int, last_day: int, roll_day: int, session: Session) -> Int64Array:
+    """Return the roll dates in ``(first_day, last_day]``, all as days since 1970-01-01; none for ``roll_day`` 0."""
+    if roll_day == 0:
+        return np.empty(0, dtype=np.int64)
+    first, last = (EPOCH + timedelta(day) for day in (first_day, last_day))
+    months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    dates = (roll_date(month // 12, month % 12 + 1, roll_day, session) for month in months)
+    days = np.array([(date - EPOCH).days for date in dates], dtype=np.int64)
+    return days[(days > first_day) & (days <= last_day)]
+
+
+def pauses_ahead(end_ms: Int64Array, period_ms: int, day_start_ms: int, session: Session, roll_day: int) -> Int64Array:
+    """Return which pauses lie ahead of decisions made at ``end_ms``, as bits of ``Pause``, shape ``(n,)``.
+
+    A decision can act at the open of the next bar and again at the open of the bar after it. What lies between these
+    two opens is ahead. Both follow from the session alone: a holiday that it does not have is not foreseen.
+
+    Args:
+        end_ms: ends of buckets, ascending, shape ``(n,)``.
+        period_ms: of the bars.
+        day_start_ms: start of the trading day.
+        session: when the market is open.
+        roll_day: first day of a month on which the contract may roll; 0 = never.
+
+    Raises:
+        ValueError: the session does not open within a year.
+    """
+    found = np.zeros(end_ms.shape, dtype=np.int64)
+    if end_ms.size == 0:
+        return found
+    spans = _spans_beyond(int(end_ms[0]), int(end_ms[-1]), period_ms, session)
+    starts, ends = spans[:, 0], spans[:, 1]
+    here = np.searchsorted(ends, end_ms, side="right")
+    opens = np.maximum(starts[here], end_ms)
+    closes = bucket_end(opens, period_ms, day_start_ms)
+    there = np.searchsorted(ends, closes, side="right")
+    reopens = np.maximum(starts[there], closes)
+    for kind, is_such in _kinds_of_pauses(starts, ends, session):
+        count = np.append(0, np.cumsum(is_such))  # of such pauses before each span
+        found |= np.where(count[here] != count[there], kind, 0)
+    is_next_day = trading_day_start(opens, day_start_ms) != trading_day_start(reopens, day_start_ms)
+    first, last = trade_day(opens, day_start_ms), trade_day(reopens, day_start_ms)
+    rolls = roll_days(int(first[0]), int(last[-1]), roll_day, session)
+    is_roll = np.searchsorted(rolls, first, side="right") != np.searchsorted(rolls, last, side="right")
+    return found | np.where(is_next_day, Pause.DAY, 0) | np.where(is_roll, Pause.ROLL, 0)
+
+
+def _spans_beyond(from_ms: int, to_ms: int, period_ms: int, session: Session) -> Int64Array:
+    """Return the open spans from ``from_ms`` on, shape ``(k, 2)``, up to well beyond two bars after ``to_ms``."""
+    for days in (7, 30, 366):
+        until_ms = to_ms + 3 * period_ms + days * DAY_MS
+        spans = np.array(list(open_spans(from_ms, until_ms, session)), dtype=np.int64).reshape(-1, 2)
+        if spans.size and spans[-1, 1] > to_ms + 2 * period_ms and _opens_twice(spans, to_ms, period_ms):
+            return spans
+    raise ValueError("the session does not open within a year")
+
+
+def _opens_twice(spans: Int64Array, to_ms: int, period_ms: int) -> bool:
+    """Return whether ``spans`` hold the open after ``to_ms`` and one a bar after that."""
+    at = int(np.searchsorted(spans[:, 1], to_ms, side="right"))
+    return at < len(spans) and int(spans[-1, 1]) > max(int(spans[at, 0]), to_ms) + 2 * period_ms
+
+
+def _kinds_of_pauses(
+    starts: Int64Array, ends: Int64Array, session: Session
+) -> Iterator[tuple[Pause, NDArray[np.bool_]]]:
+    """Yield each kind of pause between open spans, and which are of this kind, shape ``(spans - 1,)``."""
+    first = wall_ms(ends[:-1], session.time_zone) // DAY_MS
+    last = (wall_ms(starts[1:], session.time_zone) - 1) // DAY_MS
+    yield Pause.CLOSE, np.ones(first.shape, dtype=np.bool_)
+    yield Pause.WEEKEND, (last - SATURDAY) // 7 != (first - 1 - SATURDAY) // 7
+    closed = np.array(sorted(_week(session).closed_days), dtype=np.int64)
+    yield Pause.HOLIDAY, np.searchsorted(closed, first) != np.searchsorted(closed, last, side="right")

@@ -35,6 +35,7 @@ class Close(NamedTuple):
     rate_e8: int
     rsi: float
     atr: float
+    gap_px: int = 0  # to size by where it is wider than the stop
 
 
 def known_sentiment(rows: SentimentArrays, instant_ms: int) -> tuple[int, float] | None:
@@ -91,7 +92,9 @@ def entry(params: Params, instrument: Instrument, close: Close, side: int, equit
     if close.rate_e8 <= 0:
         return refused(Reason.NO_CONVERSION_RATE)
     step_cu = instrument.volume_step_cu
-    at_stop = exact_money((sl_px + close.slippage_px) * step_cu, close.rate_e8, instrument.money_digits)
+    at_stop = exact_money(
+        (max(sl_px, close.gap_px) + close.slippage_px) * step_cu, close.rate_e8, instrument.money_digits
+    )
     loss = at_stop + 2 * exact_commission(instrument, close.close_px, step_cu, close.rate_e8)
     value = exact_money(close.close_px * step_cu, close.rate_e8, instrument.money_digits)
     slack = Fraction(1, 10**9)

@@ -42,6 +42,7 @@ BY_NAME: dict[str, tuple[float, ...]] = {
     "slippage": (0, 500, 1_000),
     "gross": (0, 5, -5, 12_345, -99_999),
     "newest": (-1, 0, 2),  # of ROWS
+    "index": (0, 1, 3),  # of ROWS
 }
 FLOATS: dict[str, tuple[float, ...]] = {
     "gain": (0.0, 0.25, 1.75),
@@ -97,7 +98,7 @@ def drawn(rng: Random, name: str, kind: Any) -> Any:  # noqa: PLR0911 - one answ
         if parts[-1] is Ellipsis:
             return tuple(range(1, 18))
         return tuple(drawn(rng, f"{name}_px" if name == "close" else "period", part) for part in parts)
-    if name.endswith("_ms"):
+    if name.endswith(("_ms", "_px")):
         return int64(sorted(number(rng, name) for _ in range(ROWS)))
     return np.zeros((2, 20), np.int64)  # the events of a tape
 

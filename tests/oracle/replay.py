@@ -318,18 +318,37 @@ class Oracle:
         seen = Close(end_ms, close, tick.spread_px, tick.slippage_px, tick.rate_e8, value, self.running.atr)
         if self.holding is not None:
             self.wish = self.manage(self.holding, seen, index - self.holding.bar + 1)
+            if self.pauses(index) and (self.wish is None or self.wish.kind == "amend"):
+                self.wish = Wish("exit", Reason.FLAT, self.holding.side, end_ms, close)
             return
         side, veto = signal(params, value, self.world.rows, end_ms)
-        reason = veto or self.guards.blocked(end_ms)
+        reason = veto or self.guards.blocked(end_ms) or (Reason.PAUSE_AHEAD if self.pauses(index) else 0)
         if side == 0:
             return
         wish = Wish("refuse", reason, side, end_ms, close)
         if reason == 0:
-            wish = entry(params, self.instrument, seen, side, equity)
+            wish = entry(params, self.instrument, seen._replace(gap_px=self.wide_gap(index)), side, equity)
         if wish.kind == "refuse":
             self.refuse(wish, wish.reason)
         else:
             self.wish = wish
+            self.sights["sized by a gap"] += self.wide_gap(index) > wish.sl_px
+
+    def pauses(self, index: int) -> bool:
+        """Return whether a pause that the profile stays out of is ahead of bar ``index``."""
+        kinds = self.params.flat_before
+        return kinds > 0 and any(1 << bit & kinds & int(self.world.bars.ahead[index]) for bit in range(5))
+
+    def wide_gap(self, index: int) -> int:
+        """Return the quantile of the newest 250 open gaps; 0 where the profile does not ask or none is known."""
+        share = self.params.gap_quantile
+        gaps = [abs(bar[2] - before[5]) for before, bar in zip(self.bars, self.bars[1 : index + 1], strict=False)][
+            -250:
+        ]
+        if not share or not gaps:
+            return 0
+        enough = [gap for gap in gaps if sum(other <= gap for other in gaps) >= share * len(gaps)]
+        return int(min(enough))
 
     def manage(self, holding: Holding, seen: Close, bars_held: int) -> Wish | None:
         """Decide about the open position: leave, else move the stop, else nothing."""

@@ -80,6 +80,7 @@ class Rig:
     params: Params
     balance_minor: int
     exchange: Instrument | None = None
+    hours: tuple[Session, int] = (Session(), 0)  # session and roll day that the bot looks ahead by
     wire: Path | None = None
 
 
@@ -99,7 +100,7 @@ async def _told_by_bot(series: DataSet, rig: Rig) -> Told:
     engine = opened(opening, feed, books, pacer)
     rows = zip(series.sentiment.known_ms.tolist(), series.sentiment.score.tolist(), strict=True)
     owner = Owner("test", "rsi_sentiment", spec.symbol, 1)
-    rules = Rules(rig.params, spec.core, series.period_ms)
+    rules = Rules(rig.params, spec.core, series.period_ms, rig.hours[0], roll_day=rig.hours[1])
     trader = Trader(rules, Book(owner, rig.balance_minor), Timeline(rows))
     async with AsyncExitStack() as met:
         broker = await met.enter_async_context(_met(engine, spec, rig, (pacer, inbox)))

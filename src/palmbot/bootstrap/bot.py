@@ -114,7 +114,9 @@ async def _trade(home: Home, meets: tuple[Counterparty, int], ending: Ending, on
     params = settings.params_for(series.period_ms)
     owner = Owner(_instance(journal), settings.profile, spec.symbol, epoch)
     trader = Trader(
-        Rules(params, spec.core, series.period_ms, spec.session), Book(owner, settings.balance_minor), other.timeline
+        Rules(params, spec.core, series.period_ms, spec.session, roll_day=spec.roll_day),
+        Book(owner, settings.balance_minor),
+        other.timeline,
     )
     about = _about(settings, place, params, series, owner)
     about["instrument_differences"] = [asdict(each) for each in other.differences]
@@ -244,5 +246,6 @@ def _meaning(about: dict[str, Any], *, is_told: bool) -> dict[str, Any]:
     if is_told:
         values["instrument"] = {name: about["instrument"].get(name) for name in LASTING}
     return values | {
-        name: about["params"].get(name) for name in ("rsi_period", "atr_period", "stop_kind", "spike_bars")
+        name: about["params"].get(name, Params._field_defaults[name])
+        for name in ("rsi_period", "atr_period", "stop_kind", "spike_bars", "gap_quantile")
     }

@@ -34,6 +34,7 @@ _SENTENCES = MappingProxyType(
         Reason.BROKER_REJECTED: "the broker rejected the order",
         Reason.MARKET_CLOSED: "the market is closed",
         Reason.OUTCOME_UNKNOWN: "an order's outcome is unknown: reconciling",
+        Reason.PAUSE_AHEAD: "the market pauses too soon for this profile",
         Reason.ENTRY_LONG: "buying: the rules for a long are met",
         Reason.ENTRY_SHORT: "selling: the rules for a short are met",
         Reason.SL: "the stop loss was hit",
@@ -46,6 +47,7 @@ _SENTENCES = MappingProxyType(
         Reason.MANUAL: "closed by hand",
         Reason.STOP_OUT: "closed by the broker: margin too low",
         Reason.ROLL: "closed at the contract's roll",
+        Reason.FLAT: "closed before the market pauses",
     },
 )
 

@@ -14,8 +14,8 @@ from types import MappingProxyType
 
 from palmbot.config.axis import Axis
 from palmbot.config.hours import WEEKDAYS, Dates, TimeOfDay, TimeZone, WeeklyHours
-from palmbot.config.values import Choice, Cost, Duration, FilePath, Flag, Kind, Number, Speed, Text, percent
-from palmbot.core.types import Profile, StopKind
+from palmbot.config.values import Choice, Cost, Duration, FilePath, Flag, Flags, Kind, Number, Speed, Text, percent
+from palmbot.core.types import Pause, Profile, StopKind
 from palmbot.settings import Environment
 from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS, PX, SECOND_MS
 
@@ -153,9 +153,21 @@ PARAMS = (
         "drop an entry after a wider open gap; 0% = off",
         "open_gap_max_bp",
     ),
+    Key(
+        "profile.flat_before",
+        Flags({pause.name.lower(): int(pause) for pause in Pause if pause.name}),
+        "pauses into which no position is held",
+        "flat_before",
+    ),
     Key("sizing.risk", percent("0.0001", "100", FRACTION, whole=False), "of equity, risked a trade", "risk_fraction"),
     Key("sizing.exposure_max", Number(Decimal("0.01"), 1_000), "largest position / equity", "exposure_max"),
     Key("sizing.margin_share", percent("0.1", "100", FRACTION, whole=False), "margin / equity", "margin_share"),
+    Key(
+        "sizing.gap_quantile",
+        Number(0, 1),
+        "size by this quantile of past open gaps where wider than the stop; 0 = off",
+        "gap_quantile",
+    ),
     Key("breakers.daily_loss", percent("0", "100", BP), "of the day's opening equity; 0% = off", "daily_loss_bp"),
     Key("breakers.drawdown", percent("0", "100", BP), "from the peak of equity: halt; 0% = off", "drawdown_bp"),
     Key("breakers.rearm_after", Duration(), "end a drawdown halt by itself; 0s = never", "rearm_after_ms"),

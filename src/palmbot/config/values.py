@@ -181,6 +181,34 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Flags:
+    """Any of a few words, separated by commas; parses to the sum of their bits, ``none`` to 0."""
+
+    values: Mapping[str, int]
+
+    def parse(self, text: str) -> int:
+        """Return the bits of the words in ``text``."""
+        bits = 0
+        for word in [] if text.lower() == "none" else [part.strip().lower() for part in text.split(",")]:
+            if word not in self.values:
+                raise BadTextError("BAD_CHOICE", f"Choose any of: {', '.join(self.values)}; or none.")
+            bits |= self.values[word]
+        return bits
+
+    def show(self, value: int) -> str:
+        """Return the words for ``value``."""
+        return ", ".join(word for word, bit in self.values.items() if value & bit) or "none"
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema."""
+        return {"type": "array", "items": {"enum": list(self.values)}}
+
+    def raw(self) -> Number:
+        """Return the kind of the same value as the core's integer."""
+        return Number(0, sum(self.values.values()), whole=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """Yes or no."""
 

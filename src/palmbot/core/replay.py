@@ -10,7 +10,7 @@ round in full, and a test holds the two against each other on random worlds.
 
 from __future__ import annotations
 
-from palmbot.core import breakers, fills
+from palmbot.core import breakers, fills, gaps
 from palmbot.core import step as core
 from palmbot.core.compiled import compiled, inlined
 from palmbot.core.indicators import rsi
@@ -26,6 +26,7 @@ from palmbot.core.types import (
     Indicators,
     Instrument,
     Int64Array,
+    Params,
     Position,
     Reason,
     RollArrays,
@@ -247,7 +248,7 @@ def _bar_closed(
     """Close the bar ``row``, whose last tick was ``now``; ``before`` = (indicators before it, its index)."""
     running, index = before
     prices = (row.open_px, row.high_px, row.low_px, row.close_px, row.past_close_px)
-    bar = Bar(row.ts_ms, row.end_ms, *prices, now.spread_px, now.rate_e8)
+    bar = Bar(row.ts_ms, row.end_ms, *prices, now.spread_px, now.rate_e8, row.gap_px, row.ahead)
     position = with_bars(book.position, index - book.opening.bar_index + 1)
     account = Account(book.tally.balance_minor, _equity(run, book, now), position)
     state, decision = core.step(run.params, run.instrument, State(running, book.guards), bar, account, sentiment)
@@ -268,7 +269,8 @@ def _now_at(instrument: Instrument, row: Row, tick: int, side: int) -> Now:
 
 
 @inlined
-def _row(bars: BarArrays, index: int, spike_bars: int) -> Row:
+def _row(bars: BarArrays, index: int, params: Params) -> Row:
+    spike_bars = params.spike_bars
     return Row(
         bars.ts_ms[index],
         bars.end_ms[index],
@@ -278,6 +280,8 @@ def _row(bars: BarArrays, index: int, spike_bars: int) -> Row:
         bars.close_px[index],
         bars.close_px[index - spike_bars] if index >= spike_bars else 0,
         bars.rate_e8[index] if bars.rate_e8.shape[0] > 0 else RATE_ONE_E8,
+        gaps.past_px(bars, index, params.gap_quantile) if params.gap_quantile > 0.0 else 0,
+        bars.ahead[index] if params.flat_before != 0 else 0,
     )
 
 
@@ -289,6 +293,12 @@ def _opening(run: Run, balance_minor: int, now_ms: int, rolls: RollArrays) -> tu
     book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0, 0), floor)
     first_day_ms = guards.day_start_ms + DAY_MS
     return running, book, due_after(fills.first_swap_ms(run.instrument, now_ms), first_day_ms, rolls, 0)
+
+
+@inlined
+def _refuse_unforeseen(params: Params, bars: BarArrays) -> None:
+    if params.flat_before != 0 and bars.ahead.shape[0] != bars.ts_ms.shape[0]:
+        raise ValueError("a profile that is flat before pauses needs to know them: BarArrays.ahead")
 
 
 @inlined
@@ -312,7 +322,8 @@ def replay(
     """
     count = bars.ts_ms.shape[0]
     record = tape.equity.shape[0] > 0
-    row = _row(bars, 0, run.params.spike_bars)
+    _refuse_unforeseen(run.params, bars)
+    row = _row(bars, 0, run.params)
     now = _now_at(run.instrument, row, 0, 0)
     running, book, due = _opening(run, balance_minor, now.ts_ms, rolls)
     pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -325,14 +336,14 @@ def replay(
             index, running, newest = place.at, place.running, place.newest
             book = _after_skim(run, book, place)
         if index > 0:
-            row = _row(bars, index - 1, run.params.spike_bars)
+            row = _row(bars, index - 1, run.params)
             now = _now_at(run.instrument, row, 3, 0)
         if index == count:
             break
         if index > 0 and not record and due.next_ms <= now.bar_end_ms:  # only time passes: no need for a full round
             book, due = _time_brings(run, book, now, due, rolls)
             continue
-        coming = _row(bars, index, run.params.spike_bars)
+        coming = _row(bars, index, run.params)
         low, extreme_side, held = _FAR_MINOR, 0, book.position.side
         for stage in range(-1 if index > 0 else 0, 4):  # the close of the bar before, then the four ticks
             if stage == 1:

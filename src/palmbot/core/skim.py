@@ -123,7 +123,7 @@ def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
     is_long, periods, back = position.side > 0, periods_of(params), params.spike_bars + 1
     levels = _levels(run, book, book.floor_minor, peak_minor)
     spread = 0 if is_long else spread_px(instrument, bars.open_px[place.at - 1])
-    at = place.at
+    at, flat_before = place.at, params.flat_before
     while at < ts.shape[0] and due_ms > ts[at] + _LAST_TICK_MS:
         here, before = np.uint64(at), np.uint64(at - 1)  # unsigned: numba need not look for negative indices
         mark = close[before] + spread
@@ -136,6 +136,8 @@ def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
             break
         moved = update(running, high[before], low[before], close[before], periods)
         if core.acts(params, instrument, moved, position, (close[before], spread), at - book.opening.bar_index):
+            break
+        if flat_before != 0 and flat_before & bars.ahead[before] != 0:
             break
         if is_long:
             if low[here] <= levels.stop_px or high[here] >= position.tp_px:

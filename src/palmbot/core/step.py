@@ -41,6 +41,8 @@ _HOLDING = int(Reason.HOLDING)
 _TRAIL = int(Reason.TRAIL)
 _TIME = int(Reason.TIME)
 _SIGNAL = int(Reason.SIGNAL)
+_FLAT = int(Reason.FLAT)
+_PAUSE_AHEAD = int(Reason.PAUSE_AHEAD)
 _ATR = int(StopKind.ATR)
 ENTRY = int(Reason.ENTRY_LONG)  # the reasons of an entry begin here
 
@@ -111,6 +113,8 @@ def _manage(params: Params, instrument: Instrument, running: Indicators, bar: Ba
     """Decide about an open position: time exit, signal exit, trailing stop, or hold."""
     side = position.side
     reason = _leaves(params, running, side, position.bars_held)
+    if reason == _OK and params.flat_before & bar.ahead != 0:
+        reason = _FLAT
     if reason != _OK:
         return Decision(_EXIT, reason, side, position.volume_cu, 0, 0, bar.end_ms, bar.close_px, 0, 0)
     level = _trail_px(params, instrument, running, bar.close_px, bar.spread_px, side)
@@ -157,7 +161,8 @@ def _enter(
     refusal = sizing.too_close(instrument, sl_px, tp_px, bar.spread_px, slippage)
     if refusal != _OK:
         return _hold(refusal, bar, side)
-    loss = sizing.loss_of_step(instrument, sl_px, slippage, bar.close_px, bar.rate_e8)
+    at_risk_px = max(sl_px, bar.gap_px)  # a stop does not bound the loss across a gap
+    loss = sizing.loss_of_step(instrument, at_risk_px, slippage, bar.close_px, bar.rate_e8)
     volume, refusal = sizing.volume_cu(params, instrument, equity_minor, loss, bar.close_px, bar.rate_e8)
     if refusal != _OK:
         return _hold(refusal, bar, side)
@@ -187,6 +192,8 @@ def step(
     if account.position.side != 0:
         return after, _manage(params, instrument, running, bar, account.position)
     side, reason = wanted(params, guards, running, sentiment, bar.end_ms)
+    if reason >= ENTRY and params.flat_before & bar.ahead != 0:
+        reason = _PAUSE_AHEAD
     if reason < ENTRY:
         return after, _hold(reason, bar, side)
     return after, _enter(params, instrument, running.atr, bar, account.equity_minor, (side, reason))

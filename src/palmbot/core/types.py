@@ -6,7 +6,7 @@ journal. Enum fields hold the enum's integer. Units are those of ``palmbot.units
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -75,6 +75,7 @@ class Reason(IntEnum):
     BROKER_REJECTED = 36
     MARKET_CLOSED = 37
     OUTCOME_UNKNOWN = 38
+    PAUSE_AHEAD = 39  # the position would be open into a pause that the profile stays out of
     # entries
     ENTRY_LONG = 50
     ENTRY_SHORT = 51
@@ -89,6 +90,7 @@ class Reason(IntEnum):
     MANUAL = 67
     STOP_OUT = 68
     ROLL = 69
+    FLAT = 70  # before a pause that the profile stays out of
 
 
 class CostKind(IntEnum):
@@ -120,6 +122,17 @@ class StopKind(IntEnum):
     ATR = 1  # multiples of the decision bar's ATR
 
 
+class Pause(IntFlag):
+    """Kinds of pause that a profile can stay out of; ``calendar.pauses_ahead`` says which are near."""
+
+    NONE = 0
+    CLOSE = 1  # any closed time
+    DAY = 2  # the end of a trading day
+    WEEKEND = 4  # closed over a Saturday of the session's time zone
+    HOLIDAY = 8  # closed over a holiday of the session
+    ROLL = 16  # the roll date of the instrument's calendar
+
+
 class Params(NamedTuple):
     """Everything a profile decides by. Defaults are the ``rsi_sentiment`` profile."""
 
@@ -144,10 +157,12 @@ class Params(NamedTuple):
     max_bars: int = 0  # time exit after this many closed bars, the entry bar counted as 1; 0 = off
     decision_ttl_ms: int = 0  # 0 = until the first tick of the next bar, whatever the gap
     open_gap_max_bp: int = 300
+    flat_before: int = 0  # ``Pause`` bits: no position is held into these
     # sizing
     risk_fraction: float = 0.005
     exposure_max: float = 3.0  # notional / equity
     margin_share: float = 0.5  # margin / equity
+    gap_quantile: float = 0.0  # size by this quantile of past open gaps where it is wider than the stop; 0 = off
     # breakers
     daily_loss_bp: int = 500
     drawdown_bp: int = 2_500
@@ -200,6 +215,8 @@ class Bar(NamedTuple):
     past_close_px: int  # close ``spike_bars`` bars before; 0 while there is none
     spread_px: int
     rate_e8: int
+    gap_px: int = 0  # quantile of past open gaps, this bar's the newest; 0 where sizing does not ask
+    ahead: int = 0  # ``Pause`` bits between the next bar's open and the open of the bar after it
 
 
 class Sentiment(NamedTuple):
@@ -286,6 +303,9 @@ class Verdict(NamedTuple):
     drawdown: int  # 1 when the drawdown breaker tripped at this mark
 
 
+_NOT_ASKED = np.empty(0, np.int64)
+
+
 class BarArrays(NamedTuple):
     """A bar series as arrays of int64, all of shape ``(n,)``, ordered by ``ts_ms``; prices are bids in px."""
 
@@ -296,6 +316,7 @@ class BarArrays(NamedTuple):
     low_px: Int64Array
     close_px: Int64Array
     rate_e8: Int64Array  # quote-to-deposit rate known at the bar's first tick; shape (0,) means 1 throughout
+    ahead: Int64Array = _NOT_ASKED  # ``Bar.ahead`` of each bar; shape (0,) where no profile asks
 
 
 class RollArrays(NamedTuple):

@@ -7,9 +7,13 @@ brings it there; a tick that comes later belongs to the next bar.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from palmbot.core.bars import Forming, begun, bucket_end, extended
+from palmbot.core.gaps import GAP_BARS, quantile_px
 from palmbot.core.types import Bar
 from palmbot.model import HistoryBar, Quote
 from palmbot.units import RATE_ONE_E8
@@ -26,16 +30,26 @@ class Mark:
 
 
 class Feed:
-    """The forming bar, the last mark and the closes that volatility is measured from. Mutable; owned by one task."""
+    """The forming bar, the last mark, the closes and gaps that decisions look back on. Mutable; owned by one task."""
 
-    def __init__(self, period_ms: int, day_start_ms: int, spike_bars: int, spread_px: int) -> None:
+    def __init__(
+        self, period_ms: int, day_start_ms: int, spike_bars: int, spread_px: int, gap_quantile: float = 0.0
+    ) -> None:
         self.period_ms = period_ms
         self._day_start_ms = day_start_ms
         self._spread_px = spread_px  # assumed for history, which carries bids only
         self.forming: Forming | None = None
         self.mark: Mark | None = None
         self.closes: deque[int] = deque(maxlen=max(spike_bars, 1))
+        self.gaps: deque[int] = deque(maxlen=GAP_BARS if gap_quantile > 0.0 else 0)
+        self._gap_quantile = gap_quantile
         self.closed_ms = -1  # end of the last bar that was closed
+
+    def restore(self, past: tuple[Sequence[int], Sequence[int]], closed_ms: int, mark: Mark | None) -> None:
+        """Go on from what an earlier run kept; ``past`` are the closes and the open gaps that are looked back on."""
+        self.closes.extend(past[0])
+        self.gaps.extend(past[1])
+        self.closed_ms, self.mark = closed_ms, mark
 
     def end_of(self, ts_ms: int) -> int:
         """Return the end of the bucket that holds ``ts_ms``."""
@@ -92,6 +106,9 @@ class Feed:
 
     def _bar(self, forming: Forming, spread_px: int, rate_e8: int) -> Bar:
         past_px = self.closes[0] if len(self.closes) == self.closes.maxlen else 0
+        if self.closes:
+            self.gaps.append(abs(forming.open_px - self.closes[-1]))
+        gap_px = int(quantile_px(np.array(self.gaps, np.int64), self._gap_quantile)) if self.gaps else 0
         self.closes.append(forming.close_px)
         self.closed_ms = forming.end_ms
-        return Bar(*forming, past_px, spread_px, rate_e8)
+        return Bar(*forming, past_px, spread_px, rate_e8, gap_px)

@@ -32,6 +32,7 @@ class Kept:
     watch: Watch
     pending: Decision | None
     mark: Mark | None
+    gaps: tuple[int, ...] = ()  # open gaps, where the profile sizes by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def _body(kept: Kept) -> dict[str, Any]:
             "breakers": [int(each) for each in kept.state.breakers],
         },
         "closes": list(kept.closes),
+        "gaps": list(kept.gaps),
         "closed_ms": kept.closed_ms,
         "bars_held": kept.bars_held,
         "holding": None if kept.holding is None else _holding_body(kept.holding),
@@ -118,6 +120,7 @@ def kept_of(event: JournalEvent) -> Kept:
         watch=Watch(*body["watch"]),
         pending=None if pending is None else Decision(*pending),
         mark=None if mark is None else Mark(**mark),
+        gaps=tuple(body.get("gaps", ())),  # absent from journals that are older than the rule
     )
 
 

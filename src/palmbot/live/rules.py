@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from palmbot.calendar import Session, is_open, session_end
+import numpy as np
+
+from palmbot.calendar import Session, is_open, pauses_ahead, session_end
+from palmbot.core import fills
 from palmbot.core.live_breakers import Limits
-from palmbot.core.types import Instrument, Params
-from palmbot.live.feed import Mark
+from palmbot.core.types import Bar, Instrument, Params
+from palmbot.live.feed import Feed, Mark
 from palmbot.model import TermsEvent
 
 
@@ -21,6 +24,21 @@ class Rules:
     session: Session = field(default_factory=Session)
     limits: Limits = field(default_factory=Limits)
     barred: str = ""
+    roll_day: int = 0  # first day of a month on which the contract may roll; 0 = it never does
+
+    def new_feed(self) -> Feed:
+        """Return a feed that keeps what these rules look back on."""
+        params, day_start_ms = self.params, self.instrument.day_start_ms
+        spread_px = fills.spread_px(self.instrument, 0)
+        return Feed(self.period_ms, day_start_ms, params.spike_bars, spread_px, params.gap_quantile)
+
+    def foreseen(self, bar: Bar) -> Bar:
+        """Return ``bar`` with the pauses that the calendar has ahead, where the profile stays out of any."""
+        if self.params.flat_before == 0:
+            return bar
+        hours, end_ms = (self.session, self.roll_day), np.array([bar.end_ms], np.int64)
+        ahead = pauses_ahead(end_ms, self.period_ms, self.instrument.day_start_ms, *hours)
+        return bar._replace(ahead=int(ahead[0]))
 
     def was_closed(self, mark: Mark | None, ts_ms: int) -> bool:
         """Return whether the market was closed at some time from ``mark``, the last price, to ``ts_ms``."""

@@ -24,7 +24,7 @@ from palmbot.core.types import (
     Verdict,
 )
 from palmbot.live import records
-from palmbot.live.feed import Feed, Mark
+from palmbot.live.feed import Mark
 from palmbot.live.rules import Rules
 from palmbot.model import (
     CashEvent,
@@ -58,11 +58,9 @@ class Trader:
     """
 
     def __init__(self, rules: Rules, book: Book, sentiment: SentimentSource) -> None:
-        spread_px = fills.spread_px(rules.instrument, 0)
-        day_start_ms = rules.instrument.day_start_ms
         self.rules = rules
         self.book = book
-        self.feed = Feed(rules.period_ms, day_start_ms, rules.params.spike_bars, spread_px)
+        self.feed = rules.new_feed()
         self.state: State | None = None  # None until the first bar or quote
         self.pending: Decision | None = None
         self.bars_held = 0
@@ -94,8 +92,8 @@ class Trader:
         """Go on from what an earlier run kept."""
         self._serial, self.book.balance_minor = kept.serial, kept.balance_minor
         self.state, self.bars_held, self.book.holding = kept.state, kept.bars_held, kept.holding
-        self.feed.closes.extend(kept.closes)
-        self.feed.closed_ms, self.feed.mark, self.pending = kept.closed_ms, kept.mark, kept.pending
+        self.feed.restore((kept.closes, kept.gaps), kept.closed_ms, kept.mark)
+        self.pending = kept.pending
         self.watch = kept.watch._replace(link_lost=0)  # a new run has a new link
 
     def position(self) -> Position:
@@ -263,6 +261,7 @@ class Trader:
         account = Account(self.book.balance_minor, self.equity_minor, self.position())
         self.sentiment = sentiment = self._sentiment.at(bar.end_ms)
         rules = self.rules
+        bar = rules.foreseen(bar)
         self.state, decision = step.step(rules.params, rules.instrument, self.state, bar, account, sentiment)
         self.pending = decision if self.may_trade and decision.action != Action.NONE else None
         self.decisions.appendleft(decision)
@@ -348,6 +347,7 @@ class Trader:
             balance_minor=self.book.balance_minor,
             state=state,
             closes=tuple(self.feed.closes),
+            gaps=tuple(self.feed.gaps),
             closed_ms=self.feed.closed_ms,
             bars_held=self.bars_held,
             holding=self.book.holding,

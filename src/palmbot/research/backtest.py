@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from palmbot.calendar import pauses_ahead
 from palmbot.core.replay import replay
 from palmbot.core.tape import REFUSAL_COLUMNS, TRADE_COLUMNS, TRIP_COLUMNS, Entry, Tape, new_tape
 from palmbot.core.types import Int64Array, Params
@@ -56,7 +59,7 @@ def replayed(data: DataSet, params: Params, balance_minor: int) -> tuple[Outcome
 
     What follows ``Outcome.stopped_out_ms``, where that is not 0, is fiction.
     """
-    capacity = _FIRST_CAPACITY
+    data, capacity = foreseen(data, params), _FIRST_CAPACITY
     while True:
         tape = new_tape(capacity, data.bars.ts_ms.shape[0])
         constants = Run(params, data.spec.core)
@@ -64,6 +67,15 @@ def replayed(data: DataSet, params: Params, balance_minor: int) -> tuple[Outcome
         if outcome.events <= capacity:
             return outcome, tape._replace(events=tape.events[: outcome.events])
         capacity = outcome.events
+
+
+def foreseen(data: DataSet, params: Params) -> DataSet:
+    """Return ``data`` with the pauses that its calendar has ahead of each bar, where ``params`` stay out of any."""
+    if params.flat_before == 0 or data.bars.ahead.size > 0:
+        return data
+    spec, bars = data.spec, data.bars
+    ahead = pauses_ahead(bars.end_ms, data.period_ms, spec.core.day_start_ms, spec.session, spec.roll_day)
+    return replace(data, bars=bars._replace(ahead=ahead))
 
 
 def trades_of(tape: Tape) -> tuple[Trade, ...]:

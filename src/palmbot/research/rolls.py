@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 
 from palmbot import calendar
-from palmbot.core.types import BarArrays, Int64Array, RollArrays
+from palmbot.core.types import BarArrays, RollArrays
 from palmbot.instruments import InstrumentSpec
 from palmbot.research.tables import read_table
 from palmbot.settings import DataSettings
@@ -84,17 +83,8 @@ def suspected_rolls(bars: BarArrays, spec: InstrumentSpec) -> tuple[SuspectedRol
     gap = gap_px / bars.close_px[first - 1]
     distance = np.abs(gap - np.median(gap))
     unusual = distance > ROBUST_DEVIATIONS * NORMAL_MAD * float(np.median(distance))
-    rolls = _roll_days(int(day[0]), int(day[-1]), spec)
+    rolls = calendar.roll_days(int(day[0]), int(day[-1]), spec.roll_day, spec.session)
     at = np.searchsorted(day[first], rolls)
     rolls, at = rolls[at < first.size], at[at < first.size]
     at = at[(day[first[at]] - rolls <= DAYS_LATE_MAX) & unusual[at]]
     return tuple(SuspectedRoll(int(bars.ts_ms[first[index]]), int(gap_px[index])) for index in at.tolist())
-
-
-def _roll_days(first_day: int, last_day: int, spec: InstrumentSpec) -> Int64Array:
-    """Return the roll dates of the calendar in ``(first_day, last_day]``, as days since 1970-01-01."""
-    first, last = (calendar.EPOCH + timedelta(day) for day in (first_day, last_day))
-    months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
-    dates = (calendar.roll_date(month // 12, month % 12 + 1, spec.roll_day, spec.session) for month in months)
-    days = np.array([(date - calendar.EPOCH).days for date in dates], dtype=np.int64)
-    return days[(days > first_day) & (days <= last_day)]

@@ -27,6 +27,8 @@ REASON_WORDS = {
     Reason.BREAKER_DAILY: "daily loss limit",
     Reason.BREAKER_DRAWDOWN: "drawdown halt",
     Reason.ROLL: "contract roll",
+    Reason.FLAT: "flat before a pause",
+    Reason.PAUSE_AHEAD: "pause ahead",
     Reason.HALT_DRAWDOWN: "drawdown halt",
     Reason.HALT_MANUAL: "halted by hand",
     Reason.DAILY_LOSS: "daily loss limit",

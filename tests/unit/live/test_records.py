@@ -64,11 +64,23 @@ def some_kept() -> Kept:
 
 def test_a_closed_bar_says_everything_about_itself() -> None:
     body = dict(records.bar_closed(closing(some_kept())).body)
-    for name in ("serial", "state", "closes", "closed_ms", "bars_held", "holding", "watch", "pending", "mark", "rsi"):
+    for name in (
+        "serial",
+        "state",
+        "closes",
+        "gaps",
+        "closed_ms",
+        "bars_held",
+        "holding",
+        "watch",
+        "pending",
+        "mark",
+        "rsi",
+    ):
         del body[name]
     assert body == {
         "ts_ms": hour(0), "end_ms": hour(1), "open_px": 4, "high_px": 6, "low_px": 3, "close_px": 5,
-        "past_close_px": 2, "spread_px": 1, "rate_e8": 100_000_000,
+        "past_close_px": 2, "spread_px": 1, "rate_e8": 100_000_000, "gap_px": 0, "ahead": 0,
         "action": 1, "reason": 50, "side": 1, "volume_cu": 2_500, "sentiment": -12.5, "sentiment_known_ms": 77,
         "balance_minor": BALANCE, "equity_minor": 11, "equity_low_minor": 9, "held": True, "live": False,
     }  # fmt: skip
