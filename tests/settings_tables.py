@@ -16,7 +16,7 @@ from palmbot.config.hours import Dates, TimeOfDay, TimeZone, WeeklyHours
 from palmbot.config.instrument import DEFAULTS, REQUIRED
 from palmbot.config.keys import BOT, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RUN, Key
 from palmbot.config.sources import OPTIONS
-from palmbot.config.values import Choice, Cost, Duration, FilePath, Flag, Kind, Number, Speed, Text
+from palmbot.config.values import Choice, Cost, Duration, FilePath, Flag, Flags, Kind, Number, Speed, Text
 from palmbot.core.live_breakers import Limits
 
 NOT_SET = "not set"
@@ -49,6 +49,8 @@ def written(kind: Kind) -> str:
             return limits if suffix else f"{name}, {limits}"
         case Choice(values=values):
             return ", ".join(f"`{value}`" for value in values)
+        case Flags(values=values):
+            return f"any of {', '.join(f'`{value}`' for value in values)}, or `none`"
         case Cost(signed=signed):
             return "points or %, either sign" if signed else "points or %"
         case Text(hint=hint):

@@ -12,6 +12,7 @@ from palmbot.errors import UsageError
 from palmbot.research import data
 from palmbot.research.advice import Advice, advice
 from palmbot.research.analysis import Analysis, analyse
+from palmbot.research.backtest import foreseen
 from palmbot.settings import Settings
 
 Progress = Callable[[str, float], None]
@@ -46,6 +47,7 @@ def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
     rules = (settings.profile, settings.params_for(series.period_ms))
+    series = foreseen(series, rules[1])
     how = settings.optimize
     found = analyse(series, rules, settings.balance_minor, how.seed, threads_of(how), progress)
     said = advice(found)

@@ -16,6 +16,7 @@ from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import Plan, plan_of, threads_of
 from palmbot.errors import PalmbotError, UsageError
 from palmbot.research import data, found, report_study
+from palmbot.research.backtest import foreseen
 from palmbot.research.cluster import on_cluster, safe_address
 from palmbot.research.evaluate import Evaluate, on_threads
 from palmbot.research.search import Search, profit_factor_of
@@ -96,6 +97,7 @@ def run_optimize(settings: Settings, out: Path, progress: Progress, say: Say) ->
     beside = _refuse_unwritable(out)
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
+    series = foreseen(series, settings.params_for(series.period_ms))
     plan, threads = plan_of(settings, series), threads_of(settings.optimize)
     for line in plan.lines():
         say(line)

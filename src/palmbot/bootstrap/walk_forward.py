@@ -12,6 +12,7 @@ from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import plan_of, threads_of
 from palmbot.errors import UsageError
 from palmbot.research import data, output, report_study
+from palmbot.research.backtest import foreseen
 from palmbot.research.evaluate import on_threads
 from palmbot.research.study import Study, StudySettings, refuse_too_few_bars, study
 from palmbot.research.verdict import decisive
@@ -62,6 +63,7 @@ def run_walk_forward(settings: Settings, windows: int, out: Path | None, progres
         raise UsageError("DATA_MISSING", "Name the bars to walk through: palmbot walk-forward --data FILE.")
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
+    series = foreseen(series, settings.params_for(series.period_ms))
     plan, threads = plan_of(settings, series), threads_of(settings.optimize)
     refuse_too_few_bars(series, plan.base.warmup_bars, windows)
     for line in plan.lines():

@@ -243,12 +243,12 @@ def _tick(
 
 @inlined
 def _bar_closed(
-    run: Run, book: Book, now: Now, row: Row, before: tuple[Indicators, int], sentiment: Sentiment
+    run: Run, book: Book, now: Now, row: Row, before: tuple[Indicators, int, tuple[int, int]], sentiment: Sentiment
 ) -> tuple[Book, Indicators, Decision]:
-    """Close the bar ``row``, whose last tick was ``now``; ``before`` = (indicators before it, its index)."""
-    running, index = before
+    """Close the bar ``row``, whose last tick was ``now``; ``before`` = (indicators, index, what is around it)."""
+    running, index, around = before
     prices = (row.open_px, row.high_px, row.low_px, row.close_px, row.past_close_px)
-    bar = Bar(row.ts_ms, row.end_ms, *prices, now.spread_px, now.rate_e8, row.gap_px, row.ahead)
+    bar = Bar(row.ts_ms, row.end_ms, *prices, now.spread_px, now.rate_e8, *around)
     position = with_bars(book.position, index - book.opening.bar_index + 1)
     account = Account(book.tally.balance_minor, _equity(run, book, now), position)
     state, decision = core.step(run.params, run.instrument, State(running, book.guards), bar, account, sentiment)
@@ -269,8 +269,7 @@ def _now_at(instrument: Instrument, row: Row, tick: int, side: int) -> Now:
 
 
 @inlined
-def _row(bars: BarArrays, index: int, params: Params) -> Row:
-    spike_bars = params.spike_bars
+def _row(bars: BarArrays, index: int, spike_bars: int) -> Row:
     return Row(
         bars.ts_ms[index],
         bars.end_ms[index],
@@ -280,8 +279,6 @@ def _row(bars: BarArrays, index: int, params: Params) -> Row:
         bars.close_px[index],
         bars.close_px[index - spike_bars] if index >= spike_bars else 0,
         bars.rate_e8[index] if bars.rate_e8.shape[0] > 0 else RATE_ONE_E8,
-        gaps.past_px(bars, index, params.gap_quantile) if params.gap_quantile > 0.0 else 0,
-        bars.ahead[index] if params.flat_before != 0 else 0,
     )
 
 
@@ -293,6 +290,13 @@ def _opening(run: Run, balance_minor: int, now_ms: int, rolls: RollArrays) -> tu
     book = Book(guards, flat(), unopened(), Tally(balance_minor, 0, 0, 0, 0, 0), floor)
     first_day_ms = guards.day_start_ms + DAY_MS
     return running, book, due_after(fills.first_swap_ms(run.instrument, now_ms), first_day_ms, rolls, 0)
+
+
+@compiled
+def _around(params: Params, bars: BarArrays, index: int) -> tuple[int, int]:
+    """Return ``gap_px`` and ``ahead`` of the ``Bar`` that is bar ``index``, where the profile asks for them."""
+    gap_px = gaps.past_px(bars, index, params.gap_quantile) if params.gap_quantile > 0.0 else 0
+    return gap_px, bars.ahead[index] if params.flat_before != 0 else 0
 
 
 @inlined
@@ -323,7 +327,7 @@ def replay(
     count = bars.ts_ms.shape[0]
     record = tape.equity.shape[0] > 0
     _refuse_unforeseen(run.params, bars)
-    row = _row(bars, 0, run.params)
+    row = _row(bars, 0, run.params.spike_bars)
     now = _now_at(run.instrument, row, 0, 0)
     running, book, due = _opening(run, balance_minor, now.ts_ms, rolls)
     pending = Decision(_IDLE, _NONE, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -336,14 +340,14 @@ def replay(
             index, running, newest = place.at, place.running, place.newest
             book = _after_skim(run, book, place)
         if index > 0:
-            row = _row(bars, index - 1, run.params)
+            row = _row(bars, index - 1, run.params.spike_bars)
             now = _now_at(run.instrument, row, 3, 0)
         if index == count:
             break
         if index > 0 and not record and due.next_ms <= now.bar_end_ms:  # only time passes: no need for a full round
             book, due = _time_brings(run, book, now, due, rolls)
             continue
-        coming = _row(bars, index, run.params)
+        coming = _row(bars, index, run.params.spike_bars)
         low, extreme_side, held = _FAR_MINOR, 0, book.position.side
         for stage in range(-1 if index > 0 else 0, 4):  # the close of the bar before, then the four ticks
             if stage == 1:
@@ -354,8 +358,8 @@ def replay(
                 book, due = _time_brings(run, book, now, due, rolls)
             if stage < 0:
                 newest = newest_known(rows.known_ms, newest, row.end_ms)
-                sentiment = sentiment_of(rows, newest)
-                book, running, pending = _bar_closed(run, book, now, row, (running, index - 1), sentiment)
+                sentiment, around = sentiment_of(rows, newest), _around(run.params, bars, index - 1)
+                book, running, pending = _bar_closed(run, book, now, row, (running, index - 1, around), sentiment)
                 if pending.action == _IDLE and pending.signal != 0:
                     book = _with_refusal(book, tape.events, pending, pending.reason)
             else:

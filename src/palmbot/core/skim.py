@@ -118,12 +118,12 @@ def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
     params, instrument, position, guards = run.params, run.instrument, book.position, book.guards
     ts, high, low, close = bars.ts_ms, bars.high_px, bars.low_px, bars.close_px
     running, peak_minor, due_ms = place.running, place.peak_minor, place.due_ms
-    if bars.rate_e8.shape[0] > 0 or (guards.halted == 1 and params.rearm_after_ms > 0):
+    if params.flat_before != 0 or bars.rate_e8.shape[0] > 0 or (guards.halted == 1 and params.rearm_after_ms > 0):
         return place
     is_long, periods, back = position.side > 0, periods_of(params), params.spike_bars + 1
     levels = _levels(run, book, book.floor_minor, peak_minor)
     spread = 0 if is_long else spread_px(instrument, bars.open_px[place.at - 1])
-    at, flat_before = place.at, params.flat_before
+    at = place.at
     while at < ts.shape[0] and due_ms > ts[at] + _LAST_TICK_MS:
         here, before = np.uint64(at), np.uint64(at - 1)  # unsigned: numba need not look for negative indices
         mark = close[before] + spread
@@ -136,8 +136,6 @@ def _skim_held(run: Run, book: Book, bars: BarArrays, place: Place) -> Place:
             break
         moved = update(running, high[before], low[before], close[before], periods)
         if core.acts(params, instrument, moved, position, (close[before], spread), at - book.opening.bar_index):
-            break
-        if flat_before != 0 and flat_before & bars.ahead[before] != 0:
             break
         if is_long:
             if low[here] <= levels.stop_px or high[here] >= position.tp_px:

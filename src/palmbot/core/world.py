@@ -28,7 +28,7 @@ class Now(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One bar of the series, and what a decision on it knows of the bars before and of the calendar (see ``Bar``)."""
+    """One bar of the series, and the close that its volatility is measured from (0 = none yet)."""
 
     ts_ms: int
     end_ms: int
@@ -38,8 +38,6 @@ class Row(NamedTuple):
     close_px: int
     past_close_px: int
     rate_e8: int
-    gap_px: int
-    ahead: int
 
 
 class Tally(NamedTuple):

@@ -85,7 +85,7 @@ def rebuilt(series: Series, moves: Moves) -> Series:
     gap_px = np.rint(series.rolls.gap_px * (open_px[at] / bars.open_px[at]) / step_px).astype(np.int64) * step_px
     return Series(
         series.instrument,
-        BarArrays(bars.ts_ms, bars.end_ms, open_px, high_px, low_px, close_px, bars.rate_e8),
+        BarArrays(bars.ts_ms, bars.end_ms, open_px, high_px, low_px, close_px, bars.rate_e8, bars.ahead),
         RollArrays(series.rolls.ts_ms, gap_px),
         series.sentiment,
     )
