@@ -236,11 +236,11 @@ def test_a_full_disk_at_the_end_loses_nothing(tmp_path: Path, here: Here, monkey
     assert "BEST_PARAMS_NOT_WRITTEN: file=best_params.json" in done.err
     assert "No space left on device" in done.err
     assert "The best parameters are in no file: profile=1 rsi_period=14" in done.out
-    assert [each.name for each in tmp_path.glob("best*")] == ["best_params.json.trials"]
+    assert [each.name for each in tmp_path.glob("best_params.json*")] == ["best_params.json.trials"]
     again = here("optimize", "--data", bars, *MINE, "--json")
     assert again.code == 0
     assert "18 trials were taken from best_params.json.trials" in again.err
-    assert [each.name for each in tmp_path.glob("best*")] == ["best_params.json"]
+    assert [each.name for each in tmp_path.glob("best_params.json*")] == ["best_params.json"]
 
 
 def test_what_the_command_says_is_not_searched(tmp_path: Path, here: Here) -> None:
