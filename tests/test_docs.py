@@ -39,7 +39,7 @@ ROOMS = sorted(
     {file.stem for file in PACKAGE.glob("[a-z]*.py")} | {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
 )
 # files that the program writes or a person does
-WRITTEN_LATER = {"palmbot.toml", "run.json", "best_params.json", "walk_forward.json"}
+WRITTEN_LATER = {"palmbot.toml", "run.json", "best_params.json", "walk_forward.json", "analysis.json"}
 EVERY_COMMAND = {"--json", "--config", "--verbose", "--help"}
 WITHOUT_EFFECT = {"--host", "--port", "--no-web"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import textwrap
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _refused_rows(analysis: Analysis) -> list[tuple[object, ...]]:
 
 
 def _number(value: float) -> str:
-    return "" if value != value else f"{value:.4f}"  # noqa: PLR0124 - NaN
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def _png(figure: Figure) -> bytes:
