@@ -157,14 +157,17 @@ def _written(made: Study, plan: Plan, out: Path, trials: Trials, error: PalmbotE
     is_cut = error is None and bool(made.unexamined)
     code = INTERRUPTED if is_cut else 0 if error is None else error.exit_code
     content = found.document(made, found.Method(plan.how.method, plan.grid.count, plan.how.seed, plan.how.trades_min))
+    written = None
     if content is None:
-        trials.remove()
+        if code == 0:
+            trials.remove()
         return Output(made, None, None, error, code or NOTHING_FOUND)
     try:
         found.write(out, content)
+        written = out
         report_study.write_study_report(made, "optimisation", out.with_suffix(".html"))
     except PalmbotError as failure:
-        return Output(made, content, None, error or failure, code or failure.exit_code)
+        return Output(made, content, written, error or failure, code or failure.exit_code)
     if code == 0:
         trials.remove()
     return Output(made, content, out, error, code)
