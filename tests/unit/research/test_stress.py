@@ -9,7 +9,7 @@ import pytest
 from bench.planted import BALANCE_MINOR, BASE, data_of, planted
 from tests.sample_study import sample_data, searcher_of
 
-from palmbot.core.tape import Tape
+from palmbot.core.tape import REFUSAL_COLUMNS, Entry, Tape
 from palmbot.core.types import Instrument, Params, SentimentArrays
 from palmbot.core.world import Outcome
 from palmbot.research import stress
@@ -109,3 +109,14 @@ def test_rules_that_know_the_end_are_found_out(monkeypatch: pytest.MonkeyPatch) 
     assert not sees_ahead(data, BASE, BALANCE_MINOR)
     monkeypatch.setattr(stress, "replayed", knowing)
     assert sees_ahead(data, BASE, BALANCE_MINOR)
+
+
+def test_a_refusal_that_knows_the_end_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def knowing(data: DataSet, params: Params, balance_minor: int) -> tuple[Outcome, Tape]:
+        outcome, tape = replayed(data, params, balance_minor)
+        events = tape.events.copy()
+        events[events[:, 0] == Entry.REFUSAL, REFUSAL_COLUMNS.index("reason")] += data.bars.ts_ms.shape[0]
+        return outcome, tape._replace(events=events)
+
+    monkeypatch.setattr(stress, "replayed", knowing)
+    assert sees_ahead(sample_data(), BASE, BALANCE_MINOR)

@@ -46,7 +46,12 @@ def test_every_part_of_the_evidence_is_there_and_fits_the_others() -> None:
     assert (evidence.trials, evidence.trades, evidence.days) == (16, summary.trades, summary.days)
     assert evidence.rolling is not None
     assert evidence.anchored is not None
-    assert [len(each.windows) for each in (evidence.rolling, evidence.anchored)] == [4, 4]
+    assert [(each.kind, len(each.windows)) for each in (evidence.rolling, evidence.anchored)] == [
+        ("rolling", 4),
+        ("anchored", 4),
+    ]
+    assert {window.train_from for window in evidence.anchored.windows} == {BASE.warmup_bars}
+    assert len({window.train_from for window in evidence.rolling.windows}) == 4
     assert evidence.shuffled is not None
     assert evidence.sign_flipped is not None
     assert [evidence.shuffled.count, evidence.sign_flipped.count] == [19, 19]
