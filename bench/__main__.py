@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 
-from bench import accounts, fan_out, paper, replay, start, study, wire_latency, wire_rate
+from bench import accounts, fan_out, load, paper, replay, start, study, sweep, wire_latency, wire_rate
 
 PARTS = {
     "replay": replay.measure,
+    "sweep": sweep.measure,
+    "load": load.measure,
     "paper": paper.measure,
     "start": start.measure,
     "wire_latency": wire_latency.measure,

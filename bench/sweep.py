@@ -87,9 +87,9 @@ def read_bars(path: Path | None, count: int = BARS) -> BarArrays:
     if path is None:
         bars = walk()
     elif path.suffix == ".npy":
-        opens, highs, lows, closes = (
-            np.rint(np.asarray(row, np.float64) * PX).astype(np.int64) for row in np.load(path)
-        )
+        table = np.load(path)
+        rows = table if table.shape[0] == 4 else table.T[:4]
+        opens, highs, lows, closes = (np.rint(np.asarray(row, np.float64) * PX).astype(np.int64) for row in rows)
         ts_ms = START_MS + np.arange(opens.shape[0]) * MINUTE_MS
         bars = BarArrays(ts_ms, ts_ms + MINUTE_MS, opens, highs, lows, closes, np.zeros(0, np.int64))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from threading import Event
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from palmbot.core.types import BarArrays, Params, Profile, RollArrays
 from palmbot.errors import ConfigError, DataError
 from palmbot.research import sweep as sweeping
 from palmbot.research.sweep import SPAN_LANES_MAX, Series, _spans, sweep
-from palmbot.research.sweep_params import TABLE, grid_of, table_of
+from palmbot.research.sweep_params import TABLE, grid_of, table_of, unknown_fields
 from palmbot.units import DAY_MS, HOUR_MS
+
+pytestmark = pytest.mark.timeout(600)  # the first test may have to compile the kernels
 
 TREND = Params(profile=int(Profile.RSI_TREND), rsi_low=45.0, rsi_high=55.0, warmup_bars=15)
 
@@ -115,6 +118,34 @@ def test_what_the_sweep_does_not_know_is_replayed_and_the_share_told(monkeypatch
     known = sweep(series, table_of([TREND, TREND._replace(max_bars=5)]), 10_000_000)
     for name in (name for name in found.results.dtype.names or () if name not in {"played", "replayed"}):
         assert np.array_equal(newer.results[name], known.results[name]), name
+
+
+def test_a_field_newer_than_the_sweep_is_replayed_where_it_is_set() -> None:
+    newer = unknown_fields()
+    rows = [
+        TREND._replace(**{name: type(default)(1)}) for name, default in Params._field_defaults.items() if name in newer
+    ]
+    found = sweep(series_of(walk(400)), table_of([TREND, *rows]), 10_000_000)
+    assert found.results["replayed"].tolist() == [0] + [1] * len(newer)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_interrupt_is_heard_at_the_end_of_a_span(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[object] = []
+    never = Event()
+
+    def interrupted(*asked: object) -> None:
+        begun.append(asked[-1])
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        never.wait(0.02)  # a span takes its time
+
+    monkeypatch.setattr(sweeping, "_run", interrupted)
+    monkeypatch.setattr(sweeping, "SPAN_LANES_MAX", 1)
+    table = table_of([TREND] * 100)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(series_of(walk(400)), table, 10_000_000, threads=threads)
+    assert len(begun) < 50
 
 
 def test_a_replay_with_more_events_than_its_tape_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
