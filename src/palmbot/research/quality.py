@@ -199,7 +199,7 @@ def _usable_bars(series: _Series) -> tuple[BarArrays, Int64Array]:
     order = np.argsort(rows.ts_ms, kind="stable")
     order = order[series.placed.inside[order] & series.usable[order]]
     order = order[np.unique(rows.end_ms[order], return_index=True)[1]]
-    bars = BarArrays._make((*(values[order] for values in rows[:6]), store.NO_RATES))
+    bars = rows._replace(**{name: getattr(rows, name)[order] for name in store.COLUMNS})
     return bars, series.line[order]
 
 

@@ -168,8 +168,8 @@ def read_series(path: Path) -> DataSet:
     try:
         frame = pl.read_parquet(path, columns=list(COLUMNS))
         # copied: compiled code takes arrays that it may not write for another type and would compile again
-        columns = (frame[name].cast(pl.Int64).to_numpy().copy() for name in COLUMNS)
-        bars = BarArrays._make((*columns, NO_RATES))
+        columns = {name: frame[name].cast(pl.Int64).to_numpy().copy() for name in COLUMNS}
+        bars = BarArrays(**columns, rate_e8=NO_RATES)
         print_of_bars = fingerprint(bars)
         data = DataSet(
             name=about["name"],
