@@ -96,7 +96,7 @@ def test_bad_input_is_one_clear_error_on_stderr(tmp_path: Path) -> None:
 def test_real_trading_is_refused_with_exit_code_3(tmp_path: Path) -> None:
     done = palmbot(tmp_path, "run", "--env", "live")
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.splitlines()[0] == "NOT_AVAILABLE: env=live"
+    assert done.stderr.splitlines()[0] == "ORDERS_NOT_ALLOWED: env=live"
 
 
 def test_bars_are_imported_checked_and_listed(tmp_path: Path) -> None:
