@@ -181,12 +181,13 @@ def _replayed(series: Series, table: Table, balance_minor: int, row: int) -> tup
 
 def _check(bars: BarArrays, rolls: RollArrays, sentiment: SentimentArrays) -> None:
     """Refuse bars that cannot be traded, and what is not in order of time."""
-    count, rates = bars.ts_ms.shape[0], bars.rate_e8.shape[0]
+    count = bars.ts_ms.shape[0]
     if count < 2:
         raise DataError(
             "SWEEP_TOO_FEW_BARS", "Give at least two bars: one to decide by and one to trade on.", bars=count
         )
-    if {each.shape[0] for each in bars[:6]} != {count} or rates not in {0, count}:
+    optional = {bars.rate_e8.shape[0], bars.ahead.shape[0]}
+    if {each.shape[0] for each in bars[:6]} != {count} or not optional <= {0, count}:
         raise DataError("SWEEP_BARS_UNEVEN", "Give the same number of values in every column of the bars.", bars=count)
     if any(each.dtype != np.int64 for each in bars):
         raise DataError("SWEEP_BARS_NOT_WHOLE", "Give bars as the loader makes them: times and prices of int64.")

@@ -29,6 +29,7 @@ TREND = Params(profile=int(Profile.RSI_TREND), rsi_low=45.0, rsi_high=55.0, warm
         ("SWEEP_TOO_FEW_BARS", lambda bars: BarArrays(*(column[:0] for column in bars))),
         ("SWEEP_BARS_UNEVEN", lambda bars: bars._replace(low_px=bars.low_px[:-1])),
         ("SWEEP_BARS_UNEVEN", lambda bars: bars._replace(rate_e8=np.ones(3, np.int64))),
+        ("SWEEP_BARS_UNEVEN", lambda bars: bars._replace(ahead=np.zeros(3, np.int64))),
         ("SWEEP_BARS_NOT_SORTED", lambda bars: BarArrays(*(column[::-1] for column in bars))),
         ("SWEEP_BARS_NOT_SORTED", lambda bars: bars._replace(ts_ms=bars.ts_ms * 0 + bars.ts_ms[0])),
         ("SWEEP_BARS_NOT_SORTED", lambda bars: bars._replace(end_ms=bars.end_ms + 1)),
@@ -125,7 +126,9 @@ def test_a_field_newer_than_the_sweep_is_replayed_where_it_is_set() -> None:
     rows = [
         TREND._replace(**{name: type(default)(1)}) for name, default in Params._field_defaults.items() if name in newer
     ]
-    found = sweep(series_of(walk(400)), table_of([TREND, *rows]), 10_000_000)
+    bars = walk(400)
+    bars = bars._replace(ahead=np.zeros_like(bars.ts_ms))
+    found = sweep(series_of(bars), table_of([TREND, *rows]), 10_000_000)
     assert found.results["replayed"].tolist() == [0] + [1] * len(newer)
 
 
