@@ -1,4 +1,7 @@
-"""A visit to the Open API: one connection for questions, asked one after the other, that trades nothing."""
+"""A visit to the Open API: one connection for questions, asked one after the other.
+
+Nothing here can trade: a visit refuses to make the bytes of anything but ``ASKING``.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,15 @@ from palmbot.protocol.limits import Limiter
 from palmbot.protocol.messages import Message, pb
 from palmbot.protocol.session import SessionConfig
 from palmbot.settings import CtraderCredentials
+
+ASKING = frozenset(
+    {
+        *(pb.HEARTBEAT_EVENT, pb.VERSION_REQ),
+        *(pb.APPLICATION_AUTH_REQ, pb.GET_ACCOUNT_LIST_BY_ACCESS_TOKEN_REQ, pb.ACCOUNT_AUTH_REQ),
+        *(pb.TRADER_REQ, pb.ASSET_LIST_REQ, pb.SYMBOLS_LIST_REQ, pb.SYMBOL_BY_ID_REQ, pb.SYMBOLS_FOR_CONVERSION_REQ),
+        *(pb.GET_DYNAMIC_LEVERAGE_BY_ID_REQ, pb.GET_TRENDBARS_REQ, pb.GET_TICK_DATA_REQ),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,8 @@ class Visit:
         limiter: Limiter | None = None,
     ) -> None:
         self._target = target
-        self._link = Link(_Deaf(hidden), clock, SessionConfig(deadline_ms=answer_ms, id_prefix="visit"), limiter)
+        config = SessionConfig(deadline_ms=answer_ms, id_prefix="visit", may_send=ASKING)
+        self._link = Link(_Deaf(hidden), clock, config, limiter)
 
     async def __aenter__(self) -> Self:
         """Connect.
