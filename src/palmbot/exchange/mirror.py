@@ -62,9 +62,11 @@ class Mirror:
         session = engine.venue.catalogue.traded.spec.session
         if quote.bid_px is None or quote.ask_px is None or not is_open(quote.ts_ms, session):
             return
+        # sides come one after the other, so a bid may pass an ask that is about to follow: nobody gives that away
+        ask_px = max(quote.ask_px, quote.bid_px)
         # between two quotes there was no price at which anything could have been filled, so each is a jump
         tick = FeedTick(
-            quote.ts_ms, quote.bid_px, quote.ask_px, is_jump=True, bar_open_px=quote.bid_px, rate_e8=quote.rate_e8
+            quote.ts_ms, quote.bid_px, ask_px, is_jump=True, bar_open_px=quote.bid_px, rate_e8=quote.rate_e8
         )
         try:
             engine.tick(tick)

@@ -93,6 +93,16 @@ async def test_an_order_is_filled_at_the_real_ask_with_slippage_and_its_stop_sta
         assert isinstance(accepted, OrderEvent)
 
 
+async def test_a_bid_that_has_passed_the_ask_is_no_gift() -> None:
+    with stand() as at:
+        at.quote(4_000)
+        at.quote(4_010, 4_002)  # the ask is about to follow
+        at.told()
+        await at.buys()
+        fills = [event.fill for event in at.told() if isinstance(event, OrderEvent) and event.fill is not None]
+        assert [fill.price_px for fill in fills] == [4_010 * PX + SLIP_PX]
+
+
 async def test_a_stop_is_filled_at_the_quote_that_passed_it_and_told_before_that_quote() -> None:
     with stand() as at:
         at.quote(4_000)
