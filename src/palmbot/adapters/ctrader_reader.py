@@ -63,6 +63,9 @@ class CtraderWires:
     on_received: Callable[[], None]
 
 
+AHEAD_MAX_MS = 60_000  # of this machine's clock: a quote from further ahead would end bars that have not begun
+
+
 class CtraderReader:
     """One account, one symbol, one inbox. ``run`` must run beside whoever asks."""
 
@@ -200,7 +203,10 @@ class CtraderReader:
         spots = self._spots
         if spots is None or spot.ctidTraderAccountId != self._keeper.account_id:
             return
-        quote = spots.take(spot, self._now_ms())
+        now_ms = self._now_ms()
+        if not self._is_simulated and spot.timestamp > now_ms + AHEAD_MAX_MS:
+            spot.ClearField("timestamp")  # the market clock never goes back, so it would stand still for as long
+        quote = spots.take(spot, now_ms)
         if quote is not None and self._is_wanted:
             self._put(quote)
 

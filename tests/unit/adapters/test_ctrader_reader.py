@@ -10,7 +10,7 @@ from tests.scripted_peer import ACCOUNT, entry, spot
 from tests.unit.adapters.ctrader_world import World, amending, closing, entering
 
 from palmbot.adapters.ctrader import Ctrader
-from palmbot.adapters.ctrader_reader import READING, CtraderReader
+from palmbot.adapters.ctrader_reader import AHEAD_MAX_MS, READING, CtraderReader
 from palmbot.errors import InvariantError
 from palmbot.model import LinkEvent, LinkState, OrderIntent, Quote
 from palmbot.protocol.codec import request_of
@@ -111,5 +111,20 @@ def test_the_way_of_the_trader_leads_nowhere_over_the_session_of_a_reader(intent
             world.ctrader._keeper.link().tell(request_of(intent, world.ctrader._known()[1].terms))
         await world.passes(1)
         assert not [each for each in world.peer.heard if type(each).__name__ not in {name(kind) for kind in READING}]
+
+    reading(tell)
+
+
+def test_a_quote_from_far_ahead_of_this_machine_counts_as_of_now() -> None:
+    async def tell(world: World) -> None:
+        await world.listening()
+        world.ctrader._is_simulated = False  # as at the broker's own servers
+        now_ms = world.clock.utc_ms()
+        for ahead_ms in (AHEAD_MAX_MS, AHEAD_MAX_MS + 60_000):
+            world.peer.last.send(spot(400_000_000, 400_200_000, now_ms + ahead_ms))
+            await world.passes(0.1)
+        near, far = [event.ts_ms for event in world.told() if isinstance(event, Quote)]
+        assert near == now_ms + AHEAD_MAX_MS
+        assert now_ms <= far <= now_ms + 1_000
 
     reading(tell)
