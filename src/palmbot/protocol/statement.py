@@ -90,17 +90,23 @@ def listed_as(symbol: str, listed: pb.SymbolsListRes) -> pb.LightSymbol:
 
     Raises:
         ConfigError: there is none.
-        RefusedError: the broker has retired it, or is about to: a symbol on its way out may stand in both lists.
+        RefusedError: the broker has retired it, or is about to: a symbol on its way out may stand in both lists;
+            or several that are traded bear that name.
     """
-    gone = next((each for each in listed.archivedSymbol if each.name == symbol), None)
-    if gone is not None:
-        raise _archived(symbol, since_ms=gone.utcLastUpdateTimestamp)
-    found = next((each for each in listed.symbol if each.symbolName == symbol), None)
-    if found is None:
+    named = [each for each in listed.symbol if each.symbolName == symbol]
+    found = [each for each in named if each.enabled or not each.HasField("enabled")] or named
+    numbers = [each.symbolId for each in named]
+    gone = [each for each in listed.archivedSymbol if each.name == symbol]
+    if gone and (not numbers or any(each.symbolId in numbers for each in gone)):  # else it was listed anew
+        raise _archived(symbol, since_ms=gone[0].utcLastUpdateTimestamp)
+    if len(found) > 1:
+        todo = "Trade another symbol: the broker lists several by this name, and nobody can say which is meant."
+        raise RefusedError("SYMBOL_AMBIGUOUS", todo, symbol=symbol, ids=",".join(str(each.symbolId) for each in found))
+    if not found:
         near = sorted(each.symbolName for each in listed.symbol if each.symbolName[:3].upper() == symbol[:3].upper())
         todo = "Name it as this broker does (instrument.symbol); another broker may offer it."
         raise ConfigError("SYMBOL_NOT_FOUND", todo, symbol=symbol, near=",".join(near[:_NEAR_MAX]))
-    return found
+    return found[0]
 
 
 def full_of(light: pb.LightSymbol, answer: pb.SymbolByIdRes) -> pb.Symbol:

@@ -153,10 +153,27 @@ def test_a_symbol_that_the_broker_has_retired_or_is_about_to_is_refused() -> Non
         listed_as("PALM.OLD", listed())
     both = listed()
     both.archivedSymbol[0].name = "PALMOIL"  # on its way out it may stand in both lists
+    both.archivedSymbol[0].symbolId = CATALOGUE.traded_id
     with pytest.raises(RefusedError, match="SYMBOL_ARCHIVED"):
         listed_as("PALMOIL", both)
     with pytest.raises(RefusedError, match="SYMBOL_ARCHIVED"):
         full_of(light_symbol(CATALOGUE.traded), pb.SymbolByIdRes(ctidTraderAccountId=1))
+
+
+def test_a_symbol_that_was_retired_and_is_listed_anew_is_traded() -> None:
+    again = listed()
+    again.archivedSymbol[0].name = "PALMOIL"
+    assert listed_as("PALMOIL", again).symbolId == CATALOGUE.traded_id
+
+
+def test_of_two_symbols_with_one_name_the_traded_one_is_meant_and_neither_where_both_are() -> None:
+    two = listed()
+    two.symbol.add().CopyFrom(two.symbol[0])
+    two.symbol[0].symbolId, two.symbol[0].enabled = 77, False
+    assert listed_as("PALMOIL", two).symbolId == CATALOGUE.traded_id
+    two.symbol[0].enabled = True
+    with pytest.raises(RefusedError, match=f"SYMBOL_AMBIGUOUS: symbol=PALMOIL ids=77,{CATALOGUE.traded_id}"):
+        listed_as("PALMOIL", two)
 
 
 # -- what is stated
