@@ -119,6 +119,7 @@ async def _trade(home: Home, meets: tuple[Counterparty, int], ending: Ending, on
         other.timeline,
     )
     about = _about(settings, place, params, series, owner)
+    about["account_id"] = other.account_id
     about["instrument_differences"] = [asdict(each) for each in other.differences]
     trader.outbox += _since_last(journal, about)
     wires = Wires(other.quotes, other.trading, journal, other.pacer, home.clock, other.market_ms)
@@ -245,6 +246,7 @@ def _meaning(about: dict[str, Any], *, is_told: bool) -> dict[str, Any]:
     values = {name: about.get(name) for name in ("symbol", "period_ms", "data_fingerprint", "instrument", "synthetic")}
     if is_told:
         values["instrument"] = {name: about["instrument"].get(name) for name in LASTING}
+    values["account_id"] = about.get("account_id", 0)
     return values | {
         name: about["params"].get(name, Params._field_defaults[name])
         for name in ("rsi_period", "atr_period", "stop_kind", "spike_bars", "gap_quantile")

@@ -85,7 +85,7 @@ class Counterparty:
     configured; none where it was not asked, for it was made of the settings. ``beside`` must run beside the bot.
     ``on_started`` is to be called once the bot wants quotes. ``costs`` are the spread and slippage paid so far, in
     minor units <= 0; another process does not tell them. ``market_ms`` is the market clock where it is more than the
-    newest quote's time.
+    newest quote's time. ``account_id`` is whose quotes a dry run has; its journal goes on at no other's.
     """
 
     settings: Settings
@@ -99,6 +99,7 @@ class Counterparty:
     costs: Callable[[], tuple[int, int]] = lambda: (0, 0)
     market_ms: Callable[[], int] | None = None
     differences: tuple[Difference, ...] = ()
+    account_id: int = 0
 
 
 @asynccontextmanager

@@ -107,6 +107,7 @@ async def dry_run(
                 costs=broker.costs,
                 market_ms=None if whom.credentials.is_simulated else home.clock.utc_ms,
                 differences=terms.differences,
+                account_id=standing.account_id,
             )
     finally:
         session.cancel()
