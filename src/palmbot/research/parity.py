@@ -222,7 +222,8 @@ def _at_entry(one: Trade, end_ms: int, worse_px: int, known: _Bars) -> Differenc
     lived, bars, ends = known
     place = int(np.searchsorted(ends, end_ms)) + 1
     body = bars[int(ends[place])] if place < len(ends) else None
-    cost = -_money(lived.instrument, worse_px, one.volume_cu)
+    rate_e8 = int((bars[end_ms] if body is None else body)["rate_e8"])
+    cost = -_money(lived.instrument, worse_px, one.volume_cu, rate_e8)
     if body is not None and one.entry_ms - int(body["ts_ms"]) > LATE_MS:
         late_ms = one.entry_ms - int(body["ts_ms"])
         detail = f"filled {late_ms} ms after the first tick, {_worse(worse_px)}"
@@ -273,6 +274,8 @@ def _only_tested(other: Trade, end_ms: int, known: _Known, ours: Mapping[int, Tr
     if _is_held(ours.values(), end_ms) or Reason(int(body["reason"])) == Reason.HOLDING:
         return Difference("follows", end_ms, other.side, "the bot was in another trade", -other.pnl_minor)
     decided = Reason(int(body["reason"])).name
+    if body["action"] and _is_open(lived, end_ms):
+        return Difference("data", end_ms, other.side, "the bot's is still open, the backtest's ended")
     if body["action"]:
         return Difference(
             "missed bar", end_ms, other.side, f"decided {decided}, and nothing followed", -other.pnl_minor
@@ -288,6 +291,15 @@ def _is_held(trades: Any, end_ms: int) -> bool:  # noqa: ANN401 - any view of tr
     return any(each.entry_ms < end_ms < each.exit_ms for each in trades)
 
 
-def _money(instrument: Instrument, px: int, volume_cu: int) -> int:
-    """Return what ``px`` a unit is in money at rate 1: enough to say how much a difference weighs."""
-    return round(px * volume_cu * 10.0 ** (instrument.money_digits - 7))
+def _is_open(lived: Lived, end_ms: int) -> bool:
+    """Whether the position that the bot held at its last bar is the one that the bar ``end_ms`` decided."""
+    held = lived.bars[-1].get("holding")
+    if held is None:
+        return False
+    open_ms = held["position"]["open_ms"]
+    return bool(end_ms == max((body["end_ms"] for body in lived.bars if body["end_ms"] <= open_ms), default=0))
+
+
+def _money(instrument: Instrument, px: int, volume_cu: int, rate_e8: int) -> int:
+    """Return what ``px`` a unit is in money of the account: enough to say how much a difference weighs."""
+    return round(px * volume_cu * (rate_e8 / 1e8) * 10.0 ** (instrument.money_digits - 7))
