@@ -90,7 +90,7 @@ def test_a_trade_that_the_bot_still_holds_was_not_missed() -> None:
 def test_what_a_worse_entry_cost_is_told_in_the_money_of_the_account() -> None:
     worse = replace(FIRST, entry_px=FIRST.entry_px + 1_000 * FIRST.side)
     run = replace(lived(), trades=(worse, *TESTED.trades[1:]))
-    halved = replace(run, bars=[body | {"rate_e8": 50_000_000} for body in run.bars])
+    halved = replace(run, bars=[{**body, "rate_e8": 50_000_000} for body in run.bars])
     costs = [
         next(
             each.pnl_minor for each in compare(each_run, DATA.spec, (0, 1 << 52)).differences if each.kind == "slippage"
