@@ -24,6 +24,7 @@ PROTECTION_WAIT_MS = 2_000  # for the server's protective order after a fill
 ANSWER_WAIT_MS = 10_000  # for the final answer to a request, and until what was missed is asked for again
 PARKED_WAIT_MS = 30_000  # until the next look for an order whose outcome stays unknown
 LATE_TICKS_MS = 1_500  # after a bar's end its ticks are waited for, then the clock closes it (PARITY 30)
+ASLEEP_MS = 60_000  # later than this the machine was suspended: what it slept through is read from the broker
 
 FoundT = TypeVar("FoundT")
 
@@ -179,14 +180,21 @@ class Runner:
         return None if left_ms is None else max(0.001, left_ms / 1_000)
 
     def _bar_ms(self) -> int | None:
-        """Return how long until the clock closes the forming bar; None where only quotes do."""
+        """Return how long until the clock closes the forming bar; None where only quotes do.
+
+        Nor does it close one whose ticks went by unheard: the broker's history has them, and is read when it can be.
+        """
         forming, market_ms = self.trader.feed.forming, self._wires.market_ms
+        if self.trader.watch.link_lost or self.trader.behind:
+            return None
         return None if forming is None or market_ms is None else int(forming.end_ms) + LATE_TICKS_MS - market_ms()
 
     def _let_time_pass(self) -> None:
         """Let the market clock close the bar that no quote has closed."""
         left_ms, market_ms = self._bar_ms(), self._wires.market_ms
-        if market_ms is not None and left_ms is not None and left_ms <= 0:
+        if left_ms is not None and left_ms < -ASLEEP_MS:
+            self.trader.behind = True
+        elif market_ms is not None and left_ms is not None and left_ms <= 0:
             self.trader.advance(market_ms() - LATE_TICKS_MS)
             self._unflushed = True
 

@@ -12,7 +12,7 @@ from tests.unit.live.bot import Bot
 from tests.unit.live.stage import hour
 
 from palmbot.errors import RetryError
-from palmbot.live.runner import LATE_TICKS_MS
+from palmbot.live.runner import ANSWER_WAIT_MS, ASLEEP_MS, LATE_TICKS_MS
 from palmbot.live.startup import TRIES
 from palmbot.model import AccountSnapshot, HistoryBar, LinkEvent, LinkState
 
@@ -63,6 +63,32 @@ async def test_a_quote_of_the_next_bar_closes_it_before_the_clock_does() -> None
     )
     assert bars == [hour(1)]
     assert closed(bot) == 1
+
+
+async def test_a_bar_whose_link_is_lost_is_closed_by_no_clock_but_read_when_the_link_is_back() -> None:
+    bot = on_utc(hour(0))
+    whole = HistoryBar(hour(0), 400_000_000, 409_000_000, 391_000_000, 405_000_000)
+    bars: list[int] = []
+    count = bot.does(lambda: bars.append(closed(bot)))
+    await bot.run(
+        *(bot.quote(hour(0), 4_000), bot.does(lambda: setattr(bot.quotes, "bars", [whole])), lambda: LOST),
+        *(bot.passes(3_600_000 + LATE_TICKS_MS), count, lambda: BACK, count),
+    )
+    assert bars == [0, 1]
+    (bar,) = bot.written("bar_closed")
+    assert (bar.body["high_px"], bar.body["low_px"], bar.body["live"]) == (409_000_000, 391_000_000, False)
+
+
+async def test_a_machine_that_slept_over_the_end_of_a_bar_reads_it_from_the_broker() -> None:
+    bot = on_utc(hour(0))
+    whole = HistoryBar(hour(0), 400_000_000, 409_000_000, 391_000_000, 405_000_000)
+    await bot.run(
+        *(bot.quote(hour(0), 4_000), bot.does(lambda: setattr(bot.quotes, "bars", [whole]))),
+        *(bot.passes(3_600_000 + LATE_TICKS_MS + ASLEEP_MS + 1), bot.passes(ANSWER_WAIT_MS)),
+    )
+    (bar,) = bot.written("bar_closed")
+    assert (bar.body["high_px"], bar.body["live"]) == (409_000_000, False)
+    assert not bot.trader.behind
 
 
 async def test_where_the_quotes_are_the_clock_no_time_closes_a_bar() -> None:
