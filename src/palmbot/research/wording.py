@@ -134,7 +134,8 @@ def caveats(summary: Summary, result: RunResult, data: DataSet) -> tuple[str, ..
         after = "until it was re-armed" if result.params.rearm_after_ms > 0 else "the rest of the series was not traded"
         said.append(f"The drawdown breaker halted trading on {day_text(halt_ms)}: {after}.")
     if 0 < summary.trades < FEW_TRADES:
-        said.append(f"With {summary.trades} trades every band here is itself a rough guess.")
+        count = "one trade" if summary.trades == 1 else f"{summary.trades} trades"
+        said.append(f"With {count} every band here is itself a rough guess.")
     said.append(
         "This is one run over one series. If the rules or their parameters were chosen with this series in view, the "
         "result flatters them: judge them on data they have never seen.",
