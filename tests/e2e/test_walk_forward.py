@@ -50,6 +50,18 @@ def test_it_answers_in_json_and_leaves_files(folder: Path) -> None:
     assert len(rows) - 1 in counts
 
 
+def test_a_search_may_vary_the_pauses_that_it_stays_out_of(folder: Path, tmp_path: Path) -> None:
+    axis = 'flat_before = ["none", "weekend"]\n'
+    (tmp_path / "palmbot.toml").write_text(GRID.replace("max_bars = [20, 40]\n", axis), "utf-8")
+    (tmp_path / "bars.parquet").symlink_to(folder / "bars.parquet")
+    done = palmbot(tmp_path, *WORDS, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "Searching 4 combinations of rsi_trend" in done.stderr
+    done = palmbot(tmp_path, "optimize", *WORDS[1:5], "--workers", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trials"] == 4
+
+
 def test_it_says_the_verdict_first(folder: Path) -> None:
     done = palmbot(folder, *WORDS)
     lines = done.stdout.splitlines()

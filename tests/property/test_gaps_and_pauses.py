@@ -28,16 +28,22 @@ def cautious(seed: int) -> World:
     return world._replace(run=Run(params, world.run.instrument), bars=world.bars._replace(ahead=ahead))
 
 
-def test_the_core_equals_the_replay_by_hand_with_both_rules_on() -> None:
+def compared(worlds: int) -> tuple[Counter[int], int]:
+    """Hold the core against the replay by hand; return the reasons that came up, and the entries sized by a gap."""
     seen: Counter[int] = Counter()
     wide = 0
-    for seed in range(WORLDS):
+    for seed in range(worlds):
         world = cautious(seed)
         found, oracle = differences(world)
         assert found == [], f"world {seed} differs:\n" + "\n".join(found)
         seen.update(values[6] for kind, values in oracle.events if kind == "TRADE")
         seen.update(values[2] for kind, values in oracle.events if kind == "REFUSAL")
         wide += oracle.sights["sized by a gap"]
+    return seen, wide
+
+
+def test_the_core_equals_the_replay_by_hand_with_both_rules_on() -> None:
+    seen, wide = compared(WORLDS)
     assert min(seen[Reason.FLAT], seen[Reason.PAUSE_AHEAD]) > 50
     assert wide > 50
 

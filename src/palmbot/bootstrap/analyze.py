@@ -47,7 +47,7 @@ def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
     rules = (settings.profile, settings.params_for(series.period_ms))
-    series = foreseen(series, rules[1])
+    series = foreseen(series, rules[1].flat_before)
     how = settings.optimize
     found = analyse(series, rules, settings.balance_minor, how.seed, threads_of(how), progress)
     said = advice(found)

@@ -97,8 +97,8 @@ def run_optimize(settings: Settings, out: Path, progress: Progress, say: Say) ->
     beside = _refuse_unwritable(out)
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
-    series = foreseen(series, settings.params_for(series.period_ms))
     plan, threads = plan_of(settings, series), threads_of(settings.optimize)
+    series = foreseen(series, plan.flat_before)
     for line in plan.lines():
         say(line)
     market = series_of(series)

@@ -42,6 +42,14 @@ class Plan:
         """The most combinations that are tried."""
         return min(self.grid.count - (self.grid.impossible() or 0), self.how.trials)
 
+    @property
+    def flat_before(self) -> int:
+        """The ``Pause`` bits that any combination stays out of."""
+        bits = self.base.flat_before
+        for value in self.axes.get("flat_before", ()):
+            bits |= int(value)
+        return bits
+
     def steps(self, evaluate: Evaluate) -> Steps:
         """Return the search as it goes, combinations traded by ``evaluate``.
 

@@ -63,8 +63,8 @@ def run_walk_forward(settings: Settings, windows: int, out: Path | None, progres
         raise UsageError("DATA_MISSING", "Name the bars to walk through: palmbot walk-forward --data FILE.")
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
-    series = foreseen(series, settings.params_for(series.period_ms))
     plan, threads = plan_of(settings, series), threads_of(settings.optimize)
+    series = foreseen(series, plan.flat_before)
     refuse_too_few_bars(series, plan.base.warmup_bars, windows)
     for line in plan.lines():
         say(line)

@@ -59,7 +59,7 @@ def replayed(data: DataSet, params: Params, balance_minor: int) -> tuple[Outcome
 
     What follows ``Outcome.stopped_out_ms``, where that is not 0, is fiction.
     """
-    data, capacity = foreseen(data, params), _FIRST_CAPACITY
+    data, capacity = foreseen(data, params.flat_before), _FIRST_CAPACITY
     while True:
         tape = new_tape(capacity, data.bars.ts_ms.shape[0])
         constants = Run(params, data.spec.core)
@@ -69,9 +69,9 @@ def replayed(data: DataSet, params: Params, balance_minor: int) -> tuple[Outcome
         capacity = outcome.events
 
 
-def foreseen(data: DataSet, params: Params) -> DataSet:
-    """Return ``data`` with the pauses that its calendar has ahead of each bar, where ``params`` stay out of any."""
-    if params.flat_before == 0 or data.bars.ahead.size > 0:
+def foreseen(data: DataSet, flat_before: int) -> DataSet:
+    """Return ``data`` with the pauses that its calendar has ahead of each bar, where ``flat_before`` names any."""
+    if flat_before == 0 or data.bars.ahead.size > 0:
         return data
     spec, bars = data.spec, data.bars
     ahead = pauses_ahead(bars.end_ms, data.period_ms, spec.core.day_start_ms, spec.session, spec.roll_day)

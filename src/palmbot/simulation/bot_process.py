@@ -106,7 +106,7 @@ class BotProcess:
         started = self.journal.last("run_started")
         instance = f"{machine.ids.getrandbits(16):04x}" if started is None else str(started.body["instance"])
         owner = Owner(instance, PROFILE, spec.symbol, epoch)
-        rules = Rules(script.params, spec.core, script.period_ms, spec.session)
+        rules = Rules(script.params, spec.core, script.period_ms, spec.session, roll_day=spec.roll_day)
         self.trader = Trader(rules, Book(owner, script.balance_minor), script.timeline())
         wires = Wires(self.client, self.client, self.journal, FreeRunning(), machine.clock)
         self.runner = Runner(self.trader, wires, inbox, _about(script, owner))
