@@ -29,7 +29,9 @@ def _cache_dir(key: str) -> Path:
     asked = os.environ.get("NUMBA_CACHE_DIR")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     root = Path(asked) if asked else home / "palmbot" / "numba"
-    wanted = root if root.name == key else root / key  # a child process inherits a folder that is keyed already
+    if root.name.partition("-")[0] == key.partition("-")[0]:  # a child process inherits a folder that is keyed already
+        root = root.parent
+    wanted = root / key
     try:
         wanted.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=wanted):
@@ -41,6 +43,17 @@ def _cache_dir(key: str) -> Path:
 CORE_HASH = core_hash()
 NUMBA_CACHE = _cache_dir(CORE_HASH)
 os.environ["NUMBA_CACHE_DIR"] = str(NUMBA_CACHE)
+
+
+def key_by_rule(text: bytes) -> None:
+    """Let the key of what is compiled from now on, ``CORE_HASH``, hold the text of a user's rule too.
+
+    To be called before anything imports numba, which looks for its cache but once.
+    """
+    global CORE_HASH, NUMBA_CACHE  # noqa: PLW0603 - they belong to the process, as the environment does
+    CORE_HASH = f"{core_hash()}-{hashlib.sha256(text).hexdigest()[:16]}"
+    NUMBA_CACHE = _cache_dir(CORE_HASH)
+    os.environ["NUMBA_CACHE_DIR"] = str(NUMBA_CACHE)
 
 
 def __getattr__(name: str) -> str:

@@ -173,6 +173,7 @@ class Settings:
     found: Found | None = None
     explicit: frozenset[str] = frozenset()
     has_balance: bool = False  # a person said the balance
+    rule_file: Path | None = None  # of the custom entry rule; None: a built-in one decides
 
     def params_for(self, period_ms: int) -> Params:
         """Return the parameters for bars of ``period_ms``; see `resolve_params`."""

@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def analyze(options: AnalyzeOptions) -> Answer:
     """Take one backtest apart: RSI, sentiment, hours, refusals against the results; CSV, figures and one PDF."""
-    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.bootstrap.rule import settings_with_rule  # noqa: PLC0415 - keeps `palmbot --help` fast
 
-    settings = load_settings(options.sources())
+    settings = settings_with_rule(options.sources())
     from palmbot.bootstrap.analyze import run_analyze  # noqa: PLC0415 - heavy: after everything that may be refused at once
     from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above
 

@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def backtest(options: BacktestOptions) -> Answer:
     """Trade the past once: numbers with their uncertainty, and with --out trades.csv, equity.csv and report.html."""
-    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.bootstrap.rule import settings_with_rule  # noqa: PLC0415 - keeps `palmbot --help` fast
 
-    settings = load_settings(options.sources())
+    settings = settings_with_rule(options.sources())
     from palmbot.bootstrap.replay import run_backtest  # noqa: PLC0415 - heavy: after everything that may be refused at once
     from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above
 

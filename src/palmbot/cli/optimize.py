@@ -20,9 +20,9 @@ def optimize(options: OptimizeOptions) -> Answer:
 
     Ctrl-C keeps what was found; the same command goes on from there.
     """
-    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.bootstrap.rule import settings_with_rule  # noqa: PLC0415 - keeps `palmbot --help` fast
 
-    settings = load_settings(options.sources())
+    settings = settings_with_rule(options.sources())
     from palmbot.bootstrap.optimize import run_optimize  # noqa: PLC0415 - heavy: after everything that may be refused at once
     from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above
 

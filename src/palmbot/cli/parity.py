@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def parity(options: ParityOptions) -> Answer:
     """Compare what the bot traded with a backtest of the bars that it saw; name each difference."""
-    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.bootstrap.rule import settings_with_rule  # noqa: PLC0415 - keeps `palmbot --help` fast
 
-    settings = load_settings(options.sources())
+    settings = settings_with_rule(options.sources())
     from palmbot.bootstrap.parity import run_parity  # noqa: PLC0415 - heavy: after everything that may be refused at once
     from palmbot.bootstrap.times import span_ms  # noqa: PLC0415 - as above
     from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above

@@ -31,9 +31,9 @@ def run(options: RunOptions) -> Answer:
 
     Ctrl-C and SIGTERM stop in order, with a summary.
     """
-    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.bootstrap.rule import settings_with_rule  # noqa: PLC0415 - keeps `palmbot --help` fast
 
-    settings = load_settings(options.sources())
+    settings = settings_with_rule(options.sources())
     from palmbot.bootstrap.provenance import noise_notes  # noqa: PLC0415 - as above
 
     for note in noise_notes(settings, is_accepted=options.noise):

@@ -20,9 +20,9 @@ def walk_forward(options: WalkForwardOptions) -> Answer:
 
     Ctrl-C ends the examination and shows what is known.
     """
-    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.bootstrap.rule import settings_with_rule  # noqa: PLC0415 - keeps `palmbot --help` fast
 
-    settings = load_settings(options.sources())
+    settings = settings_with_rule(options.sources())
     from palmbot.bootstrap.walk_forward import run_walk_forward  # noqa: PLC0415 - heavy: after what may be refused at once
     from palmbot.bootstrap.warmth import is_cold  # noqa: PLC0415 - as above
 

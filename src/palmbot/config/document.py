@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from palmbot.config.keys import AXES, BOT, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RUN, TABLES, Key
+from palmbot.config.keys import AXES, BOT, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RULE_FILE, RUN, TABLES, Key
 from palmbot.config.resolve import resolve
 from palmbot.config.sources import NAMED, Assignment, Sources
 
@@ -59,7 +59,7 @@ def template() -> str:
     for group in ("sizing", "breakers"):
         parts.append(_lines(group, tuple(key for key in PARAMS if key.group == group), built_in))
     profile_keys = tuple(key for key in PARAMS if key.group == "profile")
-    parts.append(_PARAMS_HEAD + _settings(profile_keys, built_in))
+    parts.append(_PARAMS_HEAD + _settings((*profile_keys, RULE_FILE), built_in))
     parts.append(_INSTRUMENT_HEAD + _settings(INSTRUMENT, built_in))
     return "\n".join(parts)
 

@@ -219,6 +219,8 @@ INSTRUMENT = (
         "day of the three-fold charge",
     ),
 )
+# Code that trades: named in the configuration file and nowhere else.
+RULE_FILE = Key("profile.rule_file", FilePath(), 'Python file with the function of rule = "custom"')
 KEYS = (*BOT, *DATA, *RUN, *OPTIMIZE, *PARAMS, *INSTRUMENT)
 
 
@@ -245,7 +247,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "optimize": {key.leaf: key for key in OPTIMIZE},
         "sizing": _params_by_name(tuple(key for key in PARAMS if key.group == "sizing")),
         "breakers": _params_by_name(tuple(key for key in PARAMS if key.group == "breakers")),
-        "profile": _ALL_PARAMS,
+        "profile": _ALL_PARAMS | {RULE_FILE.leaf: RULE_FILE},
         "instrument": {key.leaf: key for key in INSTRUMENT},
     },
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from palmbot.config.instrument import DEFAULTS, REQUIRED, instrument_of, values_of
-from palmbot.config.keys import ANYWHERE, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RUN, Key
+from palmbot.config.keys import ANYWHERE, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RULE_FILE, RUN, Key
 from palmbot.config.params_file import ParamsFile, read_params
 from palmbot.config.sources import (
     FILE_NAME,
@@ -21,7 +22,7 @@ from palmbot.config.sources import (
     from_sets,
     read_dotenv,
 )
-from palmbot.core.types import Params
+from palmbot.core.types import Params, Profile
 from palmbot.errors import ConfigError
 from palmbot.instruments import BUILT_IN_INSTRUMENTS, PALM_OIL
 from palmbot.settings import BUILT_IN_PROFILES, DataSettings, OptimizeSettings, RunSettings, Settings
@@ -202,6 +203,7 @@ def _settings(profile: str, name: str, values: Mapping[str, Assignment], fixed: 
         optimize=_optimize(value, fixed),
         explicit=frozenset(key.field for key in PARAMS if values[key.name].source != BUILT_IN),
         has_balance="bot.balance" in values,
+        rule_file=_rule_file(value),
     )
     _check(settings, values)
     return settings
@@ -210,6 +212,20 @@ def _settings(profile: str, name: str, values: Mapping[str, Assignment], fixed: 
 def _params(value: Mapping[str, Any]) -> Params:
     """Return the parameters, each in the core's own type (int or float)."""
     return Params(**{key.field: _TYPES[key.field](value[key.name]) for key in PARAMS})
+
+
+def _rule_file(value: Mapping[str, Any]) -> Path | None:
+    """Return the file of the custom entry rule; None where the rule is built in."""
+    if value["profile.rule"] != Profile.CUSTOM:
+        return None
+    file: Path | None = value.get(RULE_FILE.name)
+    if file is None:
+        todo = 'Write rule_file = "my_rule.py" beside it, in [profile.NAME] of the configuration file.'
+        raise ConfigError("RULE_FILE_MISSING", todo, setting="profile.rule", value="custom")
+    if value.get("optimize.dask") is not None:
+        todo = "Leave out one of them: a cluster would have to take code from here, so it trades built-in rules only."
+        raise ConfigError("CONFLICTING_SETTINGS", todo, dask=value["optimize.dask"], rule_file=file)
+    return file
 
 
 def _optimize(value: Mapping[str, Any], fixed: frozenset[str]) -> OptimizeSettings:

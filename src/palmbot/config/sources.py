@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from palmbot.config.keys import ANYWHERE, AXES, TABLES, Key
+from palmbot.config.keys import ANYWHERE, AXES, RULE_FILE, TABLES, Key
 from palmbot.config.values import BadTextError, FilePath
 from palmbot.errors import ConfigError
 
@@ -110,6 +110,9 @@ def find_key(name: str, known: Mapping[str, Key], source: str) -> Key:
     """
     key = known.get(name)
     if key is None:
+        if name.rpartition(".")[2] == RULE_FILE.leaf:
+            todo = "Write it in [profile.NAME] of the configuration file: it is code, and is named nowhere else."
+            raise ConfigError("RULE_FILE_ELSEWHERE", todo, setting=RULE_FILE.name, source=source)
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         close += [full for full in known if full.endswith(f".{name.rpartition('.')[2]}") and full not in close]
         advice = f"Did you mean {' or '.join(close)}?" if close else "`palmbot config schema` lists every setting."

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from palmbot.core import custom
 from palmbot.core.compiled import compiled, inlined
 from palmbot.core.indicators import rsi
 from palmbot.core.types import Indicators, Params, Profile, Reason, Sentiment, SentimentArrays, Side
 
 _RSI_SENTIMENT = int(Profile.RSI_SENTIMENT)
+_CUSTOM = int(Profile.CUSTOM)
 _LONG = int(Side.LONG)
 _SHORT = int(Side.SHORT)
 _FLAT = int(Side.FLAT)
@@ -61,6 +63,8 @@ def sentiment_veto(params: Params, side: int, sentiment: Sentiment, decision_ms:
 @inlined
 def entry(params: Params, indicators: Indicators, sentiment: Sentiment, decision_ms: int) -> tuple[int, int]:
     """Return ``(side, reason)``: ENTRY_LONG or ENTRY_SHORT, NO_SIGNAL, or the sentiment's veto."""
+    if params.profile == _CUSTOM:
+        return custom.entry(params, indicators, sentiment, decision_ms)
     side = rsi_side(params, indicators)
     if side == _FLAT:
         return _FLAT, _NO_SIGNAL
@@ -69,6 +73,14 @@ def entry(params: Params, indicators: Indicators, sentiment: Sentiment, decision
         if veto != 0:
             return side, veto
     return side, _ENTRY_LONG if side == _LONG else _ENTRY_SHORT
+
+
+@inlined
+def may_enter(params: Params, indicators: Indicators) -> bool:
+    """Return whether ``entry`` may ask for a side; cheap, and True where only the rule itself can tell."""
+    if custom.is_there and params.profile == _CUSTOM:
+        return True
+    return rsi_side(params, indicators) != _FLAT
 
 
 @inlined

@@ -71,12 +71,13 @@ def _skim_flat(run: Run, book: Book, bars: BarArrays, rows: SentimentArrays, eve
         if at >= back and breakers.spikes(params, close[before], close[np.uint64(at - back)]):
             break
         moved = update(running, high[before], low[before], close[before], periods)
-        if moved.bars >= params.warmup_bars and signals.rsi_side(params, moved) != 0:
+        if moved.bars >= params.warmup_bars and signals.may_enter(params, moved):
             newest = newest_known(rows.known_ms, newest, end[before])
             side, reason = core.wanted(params, guards, moved, sentiment_of(rows, newest), end[before])
             if reason >= core.ENTRY:
                 break
-            row = write_refusal(events, row, (end[before], side, reason))
+            if side != 0:
+                row = write_refusal(events, row, (end[before], side, reason))
         running = moved
         at += 1
         if due_ms <= ts[at - 1] + _LAST_TICK_MS:  # a flat account meets it the same before, between or after the ticks

@@ -38,6 +38,7 @@ class Profile(IntEnum):
 
     RSI_SENTIMENT = 0
     RSI_TREND = 1
+    CUSTOM = 2  # a user's own, see ``core.custom``
 
 
 class Reason(IntEnum):

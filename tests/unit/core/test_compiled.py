@@ -30,11 +30,17 @@ DRAWS = 60
 def public_functions() -> dict[str, Any]:
     """Return the compiled functions of the core by ``module.name``."""
     found = {}
+    alone = {"custom.entry", "custom.rule"}  # they refuse until a rule is put in, which takes a process of its own
     for info in pkgutil.iter_modules(palmbot.core.__path__):
         module = importlib.import_module(f"palmbot.core.{info.name}")
         for name, value in vars(module).items():
             plain = getattr(value, "py_func", None)
-            if plain is not None and plain.__module__ == module.__name__ and not name.startswith("_"):
+            if (
+                plain is not None
+                and plain.__module__ == module.__name__
+                and not name.startswith("_")
+                and f"{info.name}.{name}" not in alone
+            ):
                 found[f"{info.name}.{name}"] = value
     return found
 
