@@ -52,11 +52,14 @@ def test_the_past_does_not_depend_on_what_comes_later(params: Params) -> None:
     whole = backtest.run(data, "rsi_sentiment", params, BALANCE)
     assert len(whole.trades) > 20
     assert len(whole.refusals) > 20
+    known = data.sentiment
     for end in rng.integers(BARS // 4, BARS, 8).tolist():
         until_ms = int(data.bars.end_ms[end - 1])
-        known = data.sentiment
-        other = np.where(known.known_ms > until_ms, -known.score, known.score)
-        short = cut(data, 0, end)
+        short = backtest.run(cut(data, 0, end), "rsi_sentiment", params, BALANCE)
+        assert past(short, until_ms) == past(whole, until_ms)
+    for refusal in whole.refusals[:: max(1, len(whole.refusals) // 100)]:  # what came to nothing must not know better
+        until_ms = refusal.bar_end_ms
+        other = np.where(known.known_ms > until_ms, 100.0 - 200.0 * (known.score > 0.0), known.score)
         changed = replace(data, sentiment=SentimentArrays(known.known_ms, other))
-        for one in (short, changed):
-            assert past(backtest.run(one, "rsi_sentiment", params, BALANCE), until_ms) == past(whole, until_ms)
+        result = backtest.run(changed, "rsi_sentiment", params, BALANCE)
+        assert past(result, until_ms + 1) == past(whole, until_ms + 1)
