@@ -82,6 +82,7 @@ class DataSettings:
     rolls_file: Path | None = None
     rates_file: Path | None = None  # quote-to-deposit rates; None: 1 where both are one currency
     unknown_rolls: str = "refuse"  # or ignore
+    adjust: str = "none"  # or proportional: prices before each roll are scaled by its gap
     time_zone: str = "UTC"  # of stamps that carry no offset
 
 

@@ -79,6 +79,12 @@ DATA = (
         "a roll whose gap is not known",
         "unknown_rolls",
     ),
+    Key(
+        "data.adjust",
+        Choice({"none": "none", "proportional": "proportional"}),
+        "adjust a raw series by the gaps of its rolls",
+        "adjust",
+    ),
     Key("data.rates", FilePath(), "rates from the quote to the deposit currency", "rates_file"),
 )
 RUN = (

@@ -21,7 +21,7 @@ from palmbot.research import store
 from palmbot.research.known import read_rates, read_sentiment
 from palmbot.research.output import iso_time
 from palmbot.research.result import DataSet
-from palmbot.research.rolls import NO_ROLLS, read_rolls, suspected_rolls
+from palmbot.research.rolls import NO_ROLLS, adjusted, read_rolls, suspected_rolls
 from palmbot.research.rows import bars_of, bucket_flaws, period_of, period_text, place, read_rows, refuse, row_flaws
 from palmbot.research.store import ImportedSeries
 from palmbot.settings import DataSettings
@@ -37,7 +37,7 @@ def load(settings: DataSettings, spec: InstrumentSpec) -> DataSet:
         DataError: a file is wrong; the facts name file and line, the sentence says what was expected.
         ConfigError: no file is given, or the costs cannot be right for a proportionally adjusted series.
     """
-    data = _bars(settings, spec)
+    data = _adjusted(settings, _bars(settings, spec))
     _refuse_costs_in_points(data)
     rolls, ignored = read_rolls(settings, data.spec, data.bars) if data.adjustment == "none" else (NO_ROLLS, 0)
     data = replace(data, rolls=rolls, notes=(*data.notes, *_roll_notes(settings, data, ignored)))
@@ -57,7 +57,8 @@ def import_file(source: Path, spec: InstrumentSpec, out_dir: Path, settings: Dat
     """
     if store.is_parquet(source):
         raise DataError("DATA_IMPORTED", "Use this file as it is: palmbot backtest --data FILE.", file=source)
-    data = _bars(replace(settings or DataSettings(), file=source), spec)
+    told = replace(settings or DataSettings(), file=source)
+    data = _adjusted(told, _bars(told, spec))
     path = out_dir / f"{re.sub(r'[^A-Za-z0-9._-]', '_', data.name)}{store.SUFFIX}"
     store.write_series(path, data)
     return path
@@ -131,6 +132,30 @@ def _imported(file: Path, settings: DataSettings, spec: InstrumentSpec) -> DataS
     if own != spec:
         notes += (f"Instrument and costs are those of the file ({own.name}), not of the configuration ({spec.name}).",)
     return replace(data, spec=own, notes=notes)
+
+
+def _adjusted(settings: DataSettings, data: DataSet) -> DataSet:
+    """Return ``data``, proportionally adjusted by its rolls where ``settings`` ask for that.
+
+    Raises:
+        ConfigError: no file of rolls is named.
+        DataError: the series is adjusted already, or a gap is not known.
+    """
+    if settings.adjust == "none":
+        return data
+    if data.adjustment != "none":
+        todo = "Leave data.adjust out: what is adjusted already is not adjusted again."
+        raise DataError("DATA_ADJUSTED_ALREADY", todo, file=settings.file, adjustment=data.adjustment)
+    if settings.rolls_file is None:
+        todo = "Name the rolls and their gaps, for instance --set data.rolls=rolls.csv."
+        raise ConfigError("ROLLS_MISSING", todo, setting="data.adjust", value=settings.adjust)
+    rolls, ignored = read_rolls(settings, data.spec, data.bars)
+    bars = adjusted(data.bars, rolls, data.spec.core.step_px)
+    left = f"; {ignored} without a known gap were left as they are" if ignored else ""
+    note = f"Prices before each of {rolls.ts_ms.size} rolls were scaled by its gap{left}."
+    return replace(
+        data, adjustment="proportional", bars=bars, notes=(*data.notes, note), fingerprint=store.fingerprint(bars)
+    )
 
 
 def _refuse_costs_in_points(data: DataSet) -> None:

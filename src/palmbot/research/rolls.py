@@ -8,6 +8,7 @@ import numpy as np
 
 from palmbot import calendar
 from palmbot.core.types import BarArrays, RollArrays
+from palmbot.errors import DataError
 from palmbot.instruments import InstrumentSpec
 from palmbot.research.tables import read_table
 from palmbot.settings import DataSettings
@@ -65,6 +66,36 @@ def read_rolls(settings: DataSettings, spec: InstrumentSpec, bars: BarArrays) ->
     gap_px = np.zeros(used.size, dtype=np.int64)
     np.add.at(gap_px, which, gap[inside & known] * step_px(spec.digits))
     return RollArrays(bars.ts_ms[used], gap_px), int(unknown.sum())
+
+
+def adjusted(bars: BarArrays, rolls: RollArrays, step: int) -> BarArrays:
+    """Return ``bars`` with the prices before each roll scaled by new / old price, the last contract's as they are.
+
+    The old price is the close before the roll's bar, the new one is that plus the gap; so returns are those of whoever
+    held through the roll. Prices are rounded to ``step`` px.
+
+    Raises:
+        DataError: a gap as large as the price itself.
+    """
+    at = np.searchsorted(bars.ts_ms, rolls.ts_ms)
+    old_px = bars.close_px[at - 1]
+    new_px = old_px + rolls.gap_px
+    if (new_px <= 0).any():
+        row = int(np.argmin(new_px))
+        raise DataError(
+            "ROLL_GAP_TOO_LARGE",
+            "Check the gap of this roll: it is as large as the price.",
+            ts_ms=int(rolls.ts_ms[row]),
+            gap_px=int(rolls.gap_px[row]),
+        )
+    factors = np.ones(bars.ts_ms.size)
+    np.multiply.at(factors, at - 1, new_px / old_px)
+    scale = np.cumprod(factors[::-1])[::-1]
+    prices = {
+        name: np.maximum(np.rint(getattr(bars, name) * scale / step), 1).astype(np.int64) * step
+        for name in ("open_px", "high_px", "low_px", "close_px")
+    }
+    return bars._replace(**prices)
 
 
 def suspected_rolls(bars: BarArrays, spec: InstrumentSpec) -> tuple[SuspectedRoll, ...]:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.bar_files import Row, daily_rows, hourly_rows, ms, text_of, written
 
 from palmbot import calendar
-from palmbot.errors import DataError
+from palmbot.errors import DataError, PalmbotError
 from palmbot.instruments import PALM_OIL
 from palmbot.research.data import load
 from palmbot.research.result import DataSet
@@ -19,13 +20,14 @@ from palmbot.units import HOUR_MS, PX
 
 DAYS = daily_rows(60)  # 4 March to 24 May 2024
 GAPS = "roll_date,from_contract,gap_points\n"
+FREE = replace(PALM_OIL, core=PALM_OIL.core._replace(spread=0, slippage=0, commission_rate=0))
 
 
 def loaded(folder: Path, rolls: str | None, rows: list[Row] = DAYS, **settings: object) -> DataSet:
     """Return the rows as loaded with a rolls file."""
     rolls_file = None if rolls is None else written(folder, rolls, "rolls.csv")
     chosen = replace(DataSettings(file=written(folder, text_of(rows))), rolls_file=rolls_file, **settings)  # type: ignore[arg-type]  # replace checks names
-    return load(chosen, PALM_OIL)
+    return load(chosen, PALM_OIL if chosen.adjust == "none" else FREE)  # points cannot be scaled with the prices
 
 
 def shifted(rows: list[Row], index: int, points: int) -> list[Row]:
@@ -148,3 +150,60 @@ def test_suspicion_on_the_raw_recording_falls_on_roll_dates_and_on_few_of_them(s
     data = load(DataSettings(file=shared_data / "fcpo_daily.csv"), PALM_OIL)
     suspicion = next(note for note in data.notes if "suspected" in note)
     assert 10 <= int(suspicion.split()[0]) <= 60
+
+
+# -- adjusting a raw series
+
+
+def test_an_adjusted_series_has_the_returns_of_whoever_held_through_the_roll(tmp_path: Path) -> None:
+    at = 10
+    raw = loaded(tmp_path, None, shifted(DAYS, at, 60))
+    day = DAYS[at][0][:10]
+    data = loaded(tmp_path, f"{GAPS}{day},a,60\n", shifted(DAYS, at, 60), adjust="proportional")
+    assert data.adjustment == "proportional"
+    assert data.rolls.ts_ms.size == 0
+    assert data.fingerprint != raw.fingerprint
+    assert data.bars.close_px[at:].tolist() == raw.bars.close_px[at:].tolist()  # the last contract as it is
+    factor = (raw.bars.close_px[at - 1] + 60 * PX) / raw.bars.close_px[at - 1]
+    step = PALM_OIL.core.step_px
+    for name in ("open_px", "high_px", "low_px", "close_px"):
+        before = getattr(raw.bars, name)[:at]
+        assert abs(getattr(data.bars, name)[:at] - before * factor).max() <= step / 2
+    assert (data.bars.high_px >= data.bars.low_px).all()
+
+
+def test_several_rolls_multiply(tmp_path: Path) -> None:
+    rolls = f"{GAPS}{DAYS[10][0][:10]},a,40\n{DAYS[20][0][:10]},b,-20\n"
+    raw, data = loaded(tmp_path, None), loaded(tmp_path, rolls, adjust="proportional")
+    close = raw.bars.close_px
+    factor = (close[9] + 40 * PX) / close[9] * (close[19] - 20 * PX) / close[19]
+    assert data.bars.close_px[0] == pytest.approx(close[0] * factor, abs=PALM_OIL.core.step_px)
+
+
+@pytest.mark.parametrize(
+    ("rolls", "adjustment", "code"),
+    [
+        (None, "none", "ROLLS_MISSING"),
+        (f"{GAPS}{DAYS[10][0][:10]},a,\n", "none", "ROLL_GAP_UNKNOWN"),
+        (f"{GAPS}{DAYS[10][0][:10]},a,5\n", "additive", "DATA_ADJUSTED_ALREADY"),
+        (f"{GAPS}{DAYS[10][0][:10]},a,-99999\n", "none", "ROLL_GAP_TOO_LARGE"),
+    ],
+)
+def test_what_cannot_be_adjusted_is_refused(tmp_path: Path, rolls: str | None, adjustment: str, code: str) -> None:
+    with pytest.raises(PalmbotError, match=code):
+        loaded(tmp_path, rolls, adjust="proportional", adjustment=adjustment)
+
+
+def test_the_recording_adjusted_here_moves_as_the_adjusted_recording(shared_data: Path) -> None:
+    raw = DataSettings(
+        file=shared_data / "fcpo_daily.csv",
+        rolls_file=shared_data / "fcpo_daily_rolls.csv",
+        unknown_rolls="ignore",
+        adjust="proportional",
+    )
+    ours = load(raw, FREE).bars
+    theirs = load(DataSettings(file=shared_data / "fcpo_daily_rolladj.csv", adjustment="proportional"), FREE).bars
+    common, here, there = np.intersect1d(ours.ts_ms, theirs.ts_ms, return_indices=True)
+    assert common.size == theirs.ts_ms.size
+    ratio = ours.close_px[here] / theirs.close_px[there]
+    assert ratio.max() / ratio.min() - 1 < 1e-4  # another anchor, the same returns
