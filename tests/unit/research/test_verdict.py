@@ -91,12 +91,12 @@ def test_every_row_of_the_table(word: str, changes: dict[str, Any]) -> None:
 def test_the_reasons_hold_the_numbers_that_decide() -> None:
     assert verdict_of(ROBUST).reasons == (
         (
-            "Shuffled prices hold no edge, and the same search did as well on only 0 of 199 of them (p = 0.005): luck is "
-            "unlikely."
+            "Shuffled prices hold no edge, and the same search did as well on only 0 of 199 of them (p = 0.005): luck "
+            "is unlikely."
         ),
         (
-            "After costs it made money on bars that the search had not seen: 200 trades had profit factor 1.40, and with "
-            "95\N{NO-BREAK SPACE}% confidence above 1.10."
+            "After costs it made money on bars that the search had not seen: 200 trades had profit factor 1.40, and "
+            "with 95\N{NO-BREAK SPACE}% confidence above 1.10."
         ),
         (
             "Having tried 1,800 combinations does not explain it: the chance that the choice is overfitted is "
