@@ -116,8 +116,9 @@ def test_a_symbol_that_was_retired_is_refused() -> None:
         world.peer.answers[pb.SymbolByIdReq] = lambda _: [pb.SymbolByIdRes(ctidTraderAccountId=ACCOUNT)]
 
     def listed_as_such(world: World) -> None:
-        gone = pb.ArchivedSymbol(symbolId=9, name="PALMOIL", utcLastUpdateTimestamp=77)
         answer = symbols()
+        (number,) = (each.symbolId for each in answer.symbol if each.symbolName == "PALMOIL")
+        gone = pb.ArchivedSymbol(symbolId=number, name="PALMOIL", utcLastUpdateTimestamp=77)
         answer.archivedSymbol.append(gone)
         world.peer.answers[pb.SymbolsListReq] = lambda _: [answer]
 
