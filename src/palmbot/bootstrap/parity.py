@@ -40,7 +40,7 @@ class ParityReport:
         label = "SYNTHETIC. " if self.is_synthetic else ""
         lines = [
             f"{label}{span}: {found.bars} bars, {found.missed_bars} without the bot.",
-            f"{len(found.lived)} trades ({self._money(ours)}), {backtest}, {found.equal} equal.",
+            f"Trades: {len(found.lived)} ({self._money(ours)}), {backtest}, {found.equal} equal.",
         ]
         for each in found.differences:
             money = "" if each.pnl_minor is None else f"  {self._money(each.pnl_minor)}"
