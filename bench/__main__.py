@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 
-from bench import accounts, fan_out, load, paper, replay, start, study, sweep, wire_latency, wire_rate
+from bench import accounts, cluster, fan_out, load, paper, replay, start, study, sweep, wire_latency, wire_rate
 
 PARTS = {
     "replay": replay.measure,
     "sweep": sweep.measure,
+    "cluster": cluster.measure,
     "load": load.measure,
     "paper": paper.measure,
     "start": start.measure,

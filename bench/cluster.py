@@ -27,7 +27,7 @@ from palmbot.settings import BUILT_IN_PROFILES
 from palmbot.units import MINUTE_MS
 
 BALANCE_MINOR = 10_000_000
-TRIALS = 300_000  # about a minute of one core
+TRIALS = 800_000  # about a minute of one core
 WARM = 8
 BASE = BUILT_IN_PROFILES["rsi_trend"]._replace(cooldown_ms=60 * MINUTE_MS, pause_ms=60 * MINUTE_MS)
 

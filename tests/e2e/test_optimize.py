@@ -37,6 +37,7 @@ sl_atr = {from = 1, to = 2, step = 0.5}
 max_bars = [5, 10]
 """
 LARGE = '[profile.mine]\nbase = "rsi_trend"\nwarmup_bars = 30\n[optimize]\ntrades_min = 5\n'
+LONG = 4_000  # trials: seconds, so that an interrupt finds the search at work
 MINE = ("--profile", "mine", "--workers", "1")
 
 
@@ -162,22 +163,30 @@ def interrupted(folder: Path, when: bytes, *words: str) -> tuple[int, str, str]:
 
 def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(tmp_path: Path) -> None:
     bars = daily(tmp_path, count=3_000, config=LARGE)
-    search = ("optimize", "--data", bars, *MINE, "--method", "genetic", "--trials", "400", "--json")
+    search = ("optimize", "--data", bars, *MINE, "--method", "genetic", "--trials", f"{LONG}", "--json")
     code, text, bar = interrupted(tmp_path, b"tried", *search)
     assert code == 130, bar
     said = json.loads(text)
-    assert 100 <= said["trials"] < 400
+    assert 100 <= said["trials"] < LONG
     assert said["verdict"] == "NOISE"
     assert "examined" in " ".join(said["reasons"])
     assert json.loads((tmp_path / "best_params.json").read_text())["trials"] == said["trials"]
     assert (tmp_path / "best_params.json.trials").exists()
-    code, text, bar = interrupted(tmp_path, b"shuffled", *search)
+    code, text, bar = interrupted(tmp_path, b"walk-forward", *search)
     assert code == 130, bar
     assert f"{said['trials']:,} trials were taken from best_params.json.trials" in " ".join(bar.split())
-    whole = json.loads(text)
-    assert (whole["trials"], whole["verdict"]) == (400, "NOISE")
-    assert whole["walk_forward"] is not None
-    assert whole["p_shuffled"] is None
+    assert json.loads(text)["trials"] == LONG
+
+
+def test_ctrl_c_ends_the_examination_and_keeps_what_it_has_shown(tmp_path: Path) -> None:
+    bars = daily(tmp_path, count=3_000, config=LARGE)
+    search = ("optimize", "--data", bars, *MINE, "--method", "genetic", "--trials", "400", "--json")
+    code, text, bar = interrupted(tmp_path, b"shuffled", *search)
+    assert code == 130, bar
+    said = json.loads(text)
+    assert (said["trials"], said["verdict"]) == (400, "NOISE")
+    assert said["walk_forward"] is not None
+    assert said["p_shuffled"] is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from palmbot.research.sweep import Series, Sweep, sweep
 from palmbot.research.sweep_ledger import RESULT, Rows
 from palmbot.research.sweep_params import TABLE, Table
 
-PART_BAR_COMBINATIONS = 1_000_000_000  # of a part: 0.2 s to some seconds on one core
+PART_BAR_COMBINATIONS = 4_000_000_000  # of a part: 0.4 s to some seconds on one core
 PART_ROWS_MIN = 64
 
 Evaluate = Callable[[Series, Table], Iterator[Sweep]]
