@@ -52,17 +52,18 @@ def started(stack: ExitStack, *words: str, until: str) -> tuple[subprocess.Popen
 
 
 @contextmanager
-def processes() -> Iterator[Processes]:
+def processes(*certificates: str, count: int = 2) -> Iterator[Processes]:
+    """Start a scheduler and ``count`` workers, with flags for their ``certificates``."""
     with ExitStack() as stack:
         scheduler, line = started(
             stack,
-            *("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"),
+            *("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", *certificates),
             until="Scheduler at:",
         )
         address = line.split()[-1]
         command = ("distributed.cli.dask_worker", address, "--host", "127.0.0.1", "--nthreads", "1")
-        flags = ("--no-nanny", "--no-dashboard")
-        workers = [started(stack, *command, *flags, until="Registered to:")[0] for _ in range(2)]
+        flags = ("--no-nanny", "--no-dashboard", *certificates)
+        workers = [started(stack, *command, *flags, until="Registered to:")[0] for _ in range(count)]
         yield Processes(address, scheduler, workers)
 
 
