@@ -19,7 +19,7 @@ from tests.oracle.worlds import World, int64, params_of, world_of
 
 from palmbot.core.replay import replay
 from palmbot.core.tape import TRADE_COLUMNS, Entry, new_tape
-from palmbot.core.types import BarArrays, Instrument, Params, RollArrays, SentimentArrays, StopKind
+from palmbot.core.types import BarArrays, Instrument, Params, Pause, RollArrays, SentimentArrays, StopKind
 from palmbot.core.world import Run
 from palmbot.research import sweep as sweeping
 from palmbot.research.statistics import max_drawdown_pct
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.timeout(600)  # the first test may have to compile the 
 
 ROOT = Path(__file__).parents[2]
 CHUNKS, WORLDS, COMPANIONS = 4, 250, 5
+CAUTIOUS = ("gap_quantile", "flat_before")
 COMPARED = [name for name in RESULT.names or () if name not in {"played", "replayed"}]
 START_MS = 1_577_923_200_000
 
@@ -117,6 +118,40 @@ def test_the_sweep_equals_replay_on_worlds_that_hypothesis_makes(rng: Random) ->
     assert not found, "\n".join(found)
 
 
+def wary(rng: Random, params: Params) -> Params:
+    """Return ``params`` that may size by gaps and stay out of pauses."""
+    quantile, pauses = rng.choice((0.0, 0.3, 0.9, 1.0)), rng.choice((0, 1, 2, 4, 9, 31))
+    return params._replace(gap_quantile=quantile, flat_before=pauses)
+
+
+def cautious(rng: Random, world: World) -> World:
+    """Return ``world`` with pauses ahead of some bars and a wary profile; in half of them gaps go beyond its stop."""
+    params, instrument = wary(rng, world.run.params), world.run.instrument
+    if rng.random() < 0.5:
+        params = params._replace(sl_ppm=2_000, sl_atr=0.5, risk_fraction=0.05, exposure_max=50.0, margin_share=1.0)
+        instrument = instrument._replace(volume_min_cu=instrument.volume_step_cu, sl_min_px=0, leverage=100)
+    kinds = [0, 0, 0, 0, *(int(pause) for pause in Pause if pause), int(Pause.CLOSE | Pause.WEEKEND)]
+    ahead = int64([rng.choice(kinds) for _ in world.bars.ts_ms])
+    return world._replace(run=Run(params, instrument), bars=world.bars._replace(ahead=ahead))
+
+
+def test_the_sweep_knows_gaps_and_pauses() -> None:
+    changed = dict.fromkeys(CAUTIOUS, 0)
+    for seed, world in seeded(0, 400):
+        rng = Random(f"cautious:{seed}")
+        held = cautious(rng, world)
+        own = held.run.params
+        plain = own._replace(gap_quantile=0.0, flat_before=0)
+        combinations = [plain, *(plain._replace(**{name: getattr(own, name)}) for name in CAUTIOUS)]
+        combinations += [wary(rng, each) for each in company(held, rng)]
+        found = differences(held, seed, combinations)
+        assert not found, "\n".join(found)
+        swept = by_sweep(held, combinations)
+        for name, other in zip(CAUTIOUS, swept[1:], strict=False):
+            changed[name] += other != swept[0]
+    assert min(changed.values()) > 20, changed
+
+
 def grainy(rng: Random, world: World) -> World:
     """Return ``world`` with little money, so that a minor unit is worth many steps of price, and tight limits."""
     params = world.run.params._replace(
@@ -180,7 +215,8 @@ def long_world(seed: int, volatility: float, period_ms: int, instrument: Instrum
     wings = rng.exponential(4_000 * volatility / 2, (2, count)).astype(np.int64)
     high, low = np.maximum(opens, close) + wings[0], np.maximum(np.minimum(opens, close) - wings[1], 1)
     ts_ms = START_MS + np.arange(count, dtype=np.int64) * period_ms
-    bars = BarArrays(ts_ms, ts_ms + period_ms, opens * PX, high * PX, low * PX, close * PX, int64([]))
+    ahead = np.where(rng.random(count) < 0.02, int(Pause.CLOSE | Pause.WEEKEND), 0)
+    bars = BarArrays(ts_ms, ts_ms + period_ms, opens * PX, high * PX, low * PX, close * PX, int64([]), ahead)
     known_ms = bars.end_ms[::7].copy()
     rows = SentimentArrays(known_ms, np.asarray(rng.uniform(-100, 100, known_ms.shape[0]), np.float64))
     rolls = RollArrays(ts_ms[count // 2 : count // 2 + 1].copy(), int64([17 * PX]))
@@ -214,6 +250,11 @@ LONG_JOBS = {
     "bare, limits near": (BARE, OPEN_HANDED._replace(daily_loss_bp=1, drawdown_bp=1, rearm_after_ms=HOUR_MS * 500)),
     "whole": (COSTLY, Params(sentiment_long=0.0, sentiment_short=0.0)),
     "whole, risky": (COSTLY, Params(risk_fraction=0.05, daily_loss_bp=600, drawdown_bp=0, losses_max=2)),
+    "cautious": (COSTLY, Params(gap_quantile=0.95, flat_before=int(Pause.WEEKEND), risk_fraction=0.02, drawdown_bp=0)),
+    "cautious, trailing": (
+        COSTLY,
+        Params(gap_quantile=0.5, flat_before=int(Pause.CLOSE), trail_ppm=8_000, max_bars=90, rsi_exit=60.0),
+    ),
     "trailing": (COSTLY, Params(trail_ppm=8_000, max_bars=90, rsi_exit=60.0, drawdown_bp=0)),
     "trend": (
         COSTLY,

@@ -88,8 +88,9 @@ def sweep(series: Series, table: Table, balance_minor: int, *, threads: int = 1)
 
     Raises:
         ConfigError: the table is empty, or an argument or a period is not positive.
+        DataError: a combination stays out of pauses, and the bars do not carry them.
     """
-    _check_request(table, balance_minor, threads)
+    _check_request(series, table, balance_minor, threads)
     results = np.zeros(table.shape[0], RESULT)
     is_foreign = _foreign(table)
     with ThreadPoolExecutor(threads) as pool:
@@ -202,7 +203,7 @@ def _check(bars: BarArrays, rolls: RollArrays, sentiment: SentimentArrays) -> No
             raise DataError(f"SWEEP_{name}_NOT_SORTED", "Sort the rows by time, oldest first.", rows=stamps.shape[0])
 
 
-def _check_request(table: Table, balance_minor: int, threads: int) -> None:
+def _check_request(series: Series, table: Table, balance_minor: int, threads: int) -> None:
     """Refuse a request that asks for nothing or for nonsense."""
     if table.shape[0] == 0:
         raise ConfigError("SWEEP_NO_COMBINATIONS", "Give at least one combination of parameters.")
@@ -213,3 +214,5 @@ def _check_request(table: Table, balance_minor: int, threads: int) -> None:
     for name in ("rsi_period", "atr_period"):
         if (table[name] < 1).any():
             raise ConfigError("SWEEP_BAD_PERIOD", "Give indicators a period of at least one bar.", field=name)
+    if (table["flat_before"] != 0).any() and series.bars.ahead.size == 0:
+        raise DataError("SWEEP_PAUSES_UNKNOWN", "Give bars that carry the pauses ahead of them.", field="flat_before")

@@ -13,7 +13,7 @@ import numpy as np
 
 from palmbot.core import sizing
 from palmbot.core.compiled import inlined
-from palmbot.core.types import Float64Array, Params, StopKind
+from palmbot.core.types import Float64Array, Int64Array, Params, StopKind
 from palmbot.research.sweep_bits import Words, first_in
 from palmbot.research.sweep_compiled import kernel
 from palmbot.research.sweep_market import BLOCK, Fact, Market, Tick, opened_at
@@ -29,7 +29,10 @@ class Bracket(NamedTuple):
 
     params: Params
     atr: Float64Array  # (n,) where stops are measured in ATR, else (0,)
-    out: tuple[Words, Words]  # closes at which a short and a long are to be left; no words where RSI ends no trade
+    gap_px: Int64Array  # (n,) where volumes are sized by past gaps, else (0,)
+    out: tuple[
+        Words, Words
+    ]  # closes at which a short and a long are to be left; no words where neither RSI nor a pause ends a trade
 
 
 class Levels(NamedTuple):

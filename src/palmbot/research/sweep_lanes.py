@@ -42,9 +42,10 @@ _SIX = np.uint64(6)
 class Signals(NamedTuple):
     """Sets of bars that combinations share, each a row."""
 
-    raw: NDArray[np.uint64]  # (sets, words): what RSI alone asks for; row 0 is empty
+    raw: NDArray[np.uint64]  # (sets, words): what RSI alone asks for, and exits before a pause; row 0 is empty
     permits: NDArray[np.uint64]  # (sets, words): where no veto of sentiment, pause, gap or delay forbids an entry
     atr: Float64Array  # (periods, n)
+    gaps: Int64Array  # (quantiles, n), in px
 
 
 class Lanes(NamedTuple):
@@ -55,6 +56,7 @@ class Lanes(NamedTuple):
     sets: Int64Array  # (lanes, 4): rows of raw of a short and a long, rows of permits of a short and a long
     out: Int64Array  # (lanes, 2): rows of raw at which a short and a long are left; 0 = none
     atr: Int64Array  # row of atr; -1 = none
+    gap: Int64Array  # row of gaps; -1 = none
 
 
 class Sets(NamedTuple):
@@ -282,8 +284,11 @@ def _sets_of(signals: Signals, lanes: Lanes, lane: int) -> Sets:
 @kernel
 def _bracket_of(signals: Signals, lanes: Lanes, lane: int, params: Params) -> Bracket:
     atr = signals.atr[lanes.atr[lane]] if lanes.atr[lane] >= 0 else signals.atr[0, :0]
+    gaps = signals.gaps[lanes.gap[lane]] if lanes.gap[lane] >= 0 else signals.gaps[0, :0]
     words = signals.raw.shape[1] if max(lanes.out[lane, 0], lanes.out[lane, 1]) > 0 else 0
-    return Bracket(params, atr, (signals.raw[lanes.out[lane, 0], :words], signals.raw[lanes.out[lane, 1], :words]))
+    return Bracket(
+        params, atr, gaps, (signals.raw[lanes.out[lane, 0], :words], signals.raw[lanes.out[lane, 1], :words])
+    )
 
 
 @kernel

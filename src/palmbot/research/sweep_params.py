@@ -75,11 +75,11 @@ def params_of(table: Table, row: int) -> Params:
         max_bars=each["max_bars"],
         decision_ttl_ms=each["decision_ttl_ms"],
         open_gap_max_bp=each["open_gap_max_bp"],
-        flat_before=0,  # not known to the sweep
+        flat_before=each["flat_before"],
         risk_fraction=each["risk_fraction"],
         exposure_max=each["exposure_max"],
         margin_share=each["margin_share"],
-        gap_quantile=0.0,  # not known to the sweep
+        gap_quantile=each["gap_quantile"],
         daily_loss_bp=each["daily_loss_bp"],
         drawdown_bp=each["drawdown_bp"],
         rearm_after_ms=each["rearm_after_ms"],

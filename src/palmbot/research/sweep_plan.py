@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,8 @@ _COMPARES: dict[int, Callable[[Float64Array, float], signs.Bools]] = {
     Compare.AT_MOST: lambda values, threshold: values <= threshold,
     Compare.AT_LEAST: lambda values, threshold: values >= threshold,
 }
-_ASK = np.dtype([("compare", np.int64), ("period", np.int64), ("threshold", np.float64)])
-_LIMITS = ("spike_bp", "spike_bars", "pause_ms", "open_gap_max_bp", "decision_ttl_ms")
+_ASK = np.dtype([("compare", np.int64), ("period", np.int64), ("threshold", np.float64), ("pauses", np.int64)])
+_LIMITS = ("spike_bp", "spike_bars", "pause_ms", "open_gap_max_bp", "decision_ttl_ms", "flat_before")
 _PERMIT = np.dtype(
     [
         ("veto", np.int64),
@@ -52,12 +52,14 @@ _PERMIT = np.dtype(
 )
 _BRACKET = (
     *("stop_kind", "sl_ppm", "tp_ppm", "trail_ppm", "sl_atr", "tp_atr", "trail_atr", "atr_period"),
-    *("max_bars", "rsi_exit", "rsi_period", "profile", "risk_fraction", "exposure_max", "margin_share"),
+    *("max_bars", "rsi_exit", "rsi_period", "profile", "flat_before"),
+    *("risk_fraction", "exposure_max", "margin_share", "gap_quantile"),
 )
 _OF_PERCENT = ("sl_ppm", "tp_ppm", "trail_ppm")
 _OF_ATR = ("sl_atr", "tp_atr", "trail_atr", "atr_period")
 _OF_RSI_EXIT = ("rsi_period", "profile")
-_ASKING = ("profile", "rsi_period", "rsi_low", "rsi_high", "rsi_exit", "allow_short")
+_OF_GAPS = ("gap_quantile",)
+_ASKING = ("profile", "rsi_period", "rsi_low", "rsi_high", "rsi_exit", "allow_short", "flat_before")
 _PERMITTING = ("profile", "sentiment_long", "sentiment_short", "sentiment_max_age_ms", *_LIMITS)
 _CODES_MAX = 1 << 60
 _RSI_KEPT = 8  # series of RSI; they are as long as the bars
@@ -71,6 +73,7 @@ class Plan(NamedTuple):
     asks: Table  # (sets,): what each row of ``Signals.raw`` is
     permits: Table  # (sets,): the same of ``Signals.permits``
     atr_periods: Int64Array  # (periods,): of the rows of ``Signals.atr``
+    quantiles: Float64Array  # (quantiles,): of the rows of ``Signals.gaps``
 
 
 def plan_of(table: Table) -> Plan:
@@ -83,18 +86,24 @@ def plan_of(table: Table) -> Plan:
     short, long, short_out, long_out = ask[1:].reshape(4, -1)[:, row]
     permitting, row = distinct(table[[*_PERMITTING]])
     permits, permit = distinct(np.concatenate(_permits(permitting)))
-    is_atr = table["stop_kind"] == StopKind.ATR
-    atr_periods, atr = np.unique(table["atr_period"][is_atr], return_inverse=True)
-    atr_row = np.full(table.shape[0], -1)
-    atr_row[is_atr] = atr
+    atr_periods, atr = _used(table["atr_period"], table["stop_kind"] == StopKind.ATR)
+    quantiles, gap = _used(table["gap_quantile"], table["gap_quantile"] > 0.0)
     sets = np.column_stack((short, long, *permit.reshape(2, -1)[:, row]))
     return Plan(
         order,
-        Lanes(table, group[order], sets, np.column_stack((short_out, long_out)), atr_row),
+        Lanes(table, group[order], sets, np.column_stack((short_out, long_out)), atr, gap),
         asks,
         permits,
         atr_periods,
+        quantiles,
     )
+
+
+def _used(column: np.ndarray[tuple[int], np.dtype[Any]], is_used: signs.Bools) -> tuple[Any, Int64Array]:
+    """Return the different values of ``column`` where it is used, and which of them each row has; -1 = unused."""
+    row = np.full(column.shape[0], -1)
+    values, row[is_used] = np.unique(column[is_used], return_inverse=True)
+    return values, row
 
 
 def distinct(rows: Table) -> tuple[Table, Int64Array]:
@@ -116,18 +125,21 @@ def _brackets(table: Table) -> Table:
     """Return what ends the trades of each row and sizes them, with the fields that play no part at zero."""
     rows = table[[*_BRACKET]].copy()
     is_atr = rows["stop_kind"] == StopKind.ATR
-    for names, is_idle in ((_OF_PERCENT, is_atr), (_OF_ATR, ~is_atr), (_OF_RSI_EXIT, rows["rsi_exit"] <= 0.0)):
+    no_exit, no_gaps = rows["rsi_exit"] <= 0.0, rows["gap_quantile"] <= 0.0
+    idle = ((_OF_PERCENT, is_atr), (_OF_ATR, ~is_atr), (_OF_RSI_EXIT, no_exit), (_OF_GAPS, no_gaps))
+    for names, is_idle in idle:
         if is_idle.any():
             for name in names:
                 rows[name][is_idle] = 0
     return rows
 
 
-def _ask(compare: Int64Array, period: Int64Array, threshold: Float64Array) -> Table:
+def _ask(compare: Int64Array, period: Int64Array, threshold: Float64Array, pauses: Int64Array | int = 0) -> Table:
     rows = np.zeros(period.shape[0], _ASK)
     rows["compare"] = compare
     rows["period"] = np.where(compare == Compare.NEVER, 0, period)
     rows["threshold"] = np.where(compare == Compare.NEVER, 0.0, threshold)
+    rows["pauses"] = pauses
     return rows
 
 
@@ -135,7 +147,7 @@ def _asks(table: Table) -> list[Table]:
     """Return the sets of raw signals: the empty one, then entries and exits of shorts and longs, one a row each."""
     fades, period = table["profile"] == Profile.RSI_SENTIMENT, table["rsi_period"]
     low, high, back = table["rsi_low"], table["rsi_high"], table["rsi_exit"]
-    leaves = back > 0.0
+    leaves, pauses = back > 0.0, table["flat_before"]
     short = np.where(table["allow_short"] == 0, Compare.NEVER, np.where(fades, Compare.ABOVE, Compare.BELOW))
     short_out = np.where(leaves, np.where(fades, Compare.AT_MOST, Compare.AT_LEAST), Compare.NEVER)
     long_out = np.where(leaves, np.where(fades, Compare.AT_LEAST, Compare.AT_MOST), Compare.NEVER)
@@ -143,8 +155,8 @@ def _asks(table: Table) -> list[Table]:
         np.zeros(1, _ASK),
         _ask(short, period, np.where(fades, high, low)),
         _ask(np.where(fades, Compare.BELOW, Compare.ABOVE), period, np.where(fades, low, high)),
-        _ask(short_out, period, 100.0 - back),
-        _ask(long_out, period, back),
+        _ask(short_out, period, 100.0 - back, pauses),
+        _ask(long_out, period, back, pauses),
     ]
 
 
@@ -178,20 +190,23 @@ class Shared:
         raw = np.zeros((plan.asks.shape[0], words), np.uint64)
         permits = np.zeros((plan.permits.shape[0], words), np.uint64)
         atr = np.zeros((max(plan.atr_periods.shape[0], 1), count if plan.atr_periods.shape[0] > 0 else 0))
-        for row, ask in enumerate(plan.asks.tolist()):
+        gaps = signs.gaps_of_bars(self._bars, plan.quantiles) if plan.quantiles.size > 0 else np.zeros((1, 0), np.int64)
+        for row, (*ask, pauses) in enumerate(plan.asks.tolist()):
             if ask[0] != Compare.NEVER:
                 raw[row] = words_of(self._asked(*ask))
+            if pauses != 0:
+                raw[row] |= words_of(self._bars.ahead & pauses != 0)
         unlimited = cache(self._unlimited)  # most permits differ in sentiment only
         for row, (veto, score, age_ms, *limits) in enumerate(plan.permits.tolist()):
             permits[row] = words_of(unlimited(*limits) & self._approved(veto, score, age_ms))
         for row, period in enumerate(plan.atr_periods.tolist()):
             atr[row] = signs.atr_of_bars(self._bars, period)
-        return Signals(raw, permits, atr)
+        return Signals(raw, permits, atr, gaps)
 
     def bytes_of(self, plan: Plan) -> int:
         """Return how many bytes the sets that ``plan`` asks for take."""
         count = self._bars.ts_ms.shape[0]
-        sets, series = plan.asks.shape[0] + plan.permits.shape[0], plan.atr_periods.shape[0]
+        sets, series = plan.asks.shape[0] + plan.permits.shape[0], plan.atr_periods.shape[0] + plan.quantiles.shape[0]
         return int(sets * count // 8 + series * count * 8)
 
     def _asked(self, compare: int, period: int, threshold: float) -> signs.Bools:
@@ -205,13 +220,15 @@ class Shared:
         return members
 
     def _unlimited(self, *limits: int) -> signs.Bools:
-        """Return the bars at whose close neither a spike nor the next open forbids an entry."""
+        """Return the bars at whose close neither a spike, the next open nor a pause ahead forbids an entry."""
         params = Params()._replace(**dict(zip(_LIMITS, limits, strict=True)))
         members = np.ones(self._bars.ts_ms.shape[0], np.bool_)
         if params.open_gap_max_bp > 0 or params.decision_ttl_ms > 0:
             members = signs.sendable(self._bars, params)
         if params.spike_bp > 0:
             members &= signs.calm(self._bars, params)
+        if params.flat_before != 0:
+            members &= self._bars.ahead & params.flat_before == 0
         return members
 
     def _approved(self, veto: int, score: float, age_ms: int) -> signs.Bools | bool:

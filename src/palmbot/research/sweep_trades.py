@@ -38,9 +38,9 @@ class Slot(IntEnum):
     SAFE = 7  # a balance of so much can open it and is never stopped out in it
     HIGH = 8  # no close before the end is worth more
     MARGIN = 9
-    ENTRY = 10  # gauges
-    STOP = 11
-    GAUGE = 12  # of the fill that ends it
+    ENTRY = 10  # gauge
+    RISK = 11  # px from the entry by which the volume is sized
+    GAUGE = 12  # of the fill that ends it; so are the extremes
     BEST = 13
     WORST = 14
     TICK = 15  # 8 x how many events are due up to its end + 2 x tick + marked
@@ -60,7 +60,7 @@ REFUSED = -1
 FAR_MINOR = 1 << 60
 
 _TAG, _EXIT, _RICH, _VOLUME, _NET, _TOP, _LOW, _SAFE = (int(slot) for slot in list(Slot)[:8])
-_HIGH, _MARGIN, _ENTRY, _STOP, _GAUGE, _BEST, _WORST, _TICK = (int(slot) for slot in list(Slot)[8:])
+_HIGH, _MARGIN, _ENTRY, _RISK, _GAUGE, _BEST, _WORST, _TICK = (int(slot) for slot in list(Slot)[8:])
 _LOW_KNOWN, _HIGH_KNOWN, _FREE, _TODAY = (int(each) for each in Known)
 _OPEN_PX, _CLOSE_PX, _TS_MS, _END_MS, _SPREAD_PX, _SLIPPAGE_PX, _RATE_E8, _PAST = (int(fact) for fact in Fact)
 _MS, _DUE, _BAR = int(Event.MS), int(Event.DUE), int(Event.BAR)
@@ -93,9 +93,9 @@ class Charges(NamedTuple):
 
 @inlined
 def loss_of(market: Market, record: Int64Array, bar: int) -> float:
-    """Return what a volume step loses at the stop of the trade decided at the close of ``bar``."""
-    fact, distance_px = market.facts[bar], record[_ENTRY] - record[_STOP]
-    return sizing.loss_of_step(market.instrument, distance_px, fact[_SLIPPAGE_PX], fact[_CLOSE_PX], fact[_RATE_E8])
+    """Return what a volume step of the trade decided at the close of ``bar`` is taken to lose."""
+    fact = market.facts[bar]
+    return sizing.loss_of_step(market.instrument, record[_RISK], fact[_SLIPPAGE_PX], fact[_CLOSE_PX], fact[_RATE_E8])
 
 
 @inlined
@@ -130,7 +130,8 @@ def explore(market: Market, bracket: Bracket, record: Int64Array, side: int, bar
         sign = 2 * side - 1
         entry = sign * fills.market_px(sign, opened[_OPEN_PX], opened[_SPREAD_PX], opened[_SLIPPAGE_PX])
         levels = Levels(side, bar, entry - sl_px, entry + tp_px)
-        record[_ENTRY], record[_STOP] = entry, levels.stop
+        record[_ENTRY] = entry
+        record[_RISK] = max(sl_px, bracket.gap_px[bar - 1]) if bracket.gap_px.shape[0] > 0 else sl_px
         _remember(market, record, end_of(market, bracket, levels), bar)
         record[_RICH] = _rich_minor(market, params, record, bar - 1)
 

@@ -14,7 +14,7 @@ from palmbot.core.types import BarArrays, Params, Profile, RollArrays
 from palmbot.errors import ConfigError, DataError
 from palmbot.research import sweep as sweeping
 from palmbot.research.sweep import SPAN_LANES_MAX, Series, _spans, sweep
-from palmbot.research.sweep_params import TABLE, grid_of, table_of, unknown_fields
+from palmbot.research.sweep_params import TABLE, grid_of, table_of
 from palmbot.units import DAY_MS, HOUR_MS
 
 pytestmark = pytest.mark.timeout(600)  # the first test may have to compile the kernels
@@ -121,15 +121,30 @@ def test_what_the_sweep_does_not_know_is_replayed_and_the_share_told(monkeypatch
         assert np.array_equal(newer.results[name], known.results[name]), name
 
 
-def test_a_field_newer_than_the_sweep_is_replayed_where_it_is_set() -> None:
-    newer = unknown_fields()
-    rows = [
-        TREND._replace(**{name: type(default)(1)}) for name, default in Params._field_defaults.items() if name in newer
+def test_pauses_that_the_bars_do_not_carry_are_asked_for() -> None:
+    table = table_of([TREND, TREND._replace(flat_before=4)])
+    with pytest.raises(DataError, match="SWEEP_PAUSES_UNKNOWN"):
+        sweep(series_of(walk(20)), table, 10_000_000)
+    bars = walk(20)
+    foreseen = bars._replace(ahead=np.zeros_like(bars.ts_ms))
+    assert sweep(series_of(foreseen), table, 10_000_000).fast_share == 1.0
+
+
+def test_a_position_is_left_at_the_open_before_a_pause_and_none_is_opened() -> None:
+    """Bought at the open of bar 3; the pause is ahead of bars 4 and 5, so it is left at the open of bar 5, 4 up."""
+    rows = [(4_000, 4_001, 3_999, 4_000)] * 3 + [
+        (price, price + 1, price - 1, price) for price in range(4_000, 4_012, 2)
     ]
-    bars = walk(400)
-    bars = bars._replace(ahead=np.zeros_like(bars.ts_ms))
-    found = sweep(series_of(bars), table_of([TREND, *rows]), 10_000_000)
-    assert found.results["replayed"].tolist() == [0] + [1] * len(newer)
+    bars = bars_of(rows)
+    bars = bars._replace(ahead=np.array([0, 0, 0, 0, 4, 4, 0, 0, 0], np.int64))
+    instrument = FREE._replace(volume_step_cu=2_500, volume_min_cu=2_500, volume_max_cu=2_500)
+    params = TREND._replace(warmup_bars=3, rsi_high=40.0, rsi_low=0.0, risk_fraction=1.0, open_gap_max_bp=0)
+    table = table_of([params, params._replace(flat_before=4), params._replace(flat_before=2)])
+    held, left, other = sweep(series_of(bars, instrument), table, 100_000_000).results
+    assert (held["trades"], other["trades"], left["trades"]) == (0, 0, 1)
+    assert left["profit_minor"] == 4 * 25 * 100
+    assert left["refusals"] == 1  # at the close of bar 5; bar 6 may buy again
+    assert held["equity_minor"] == other["equity_minor"] > left["balance_minor"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -26,6 +26,9 @@ def test_only_what_ends_or_sizes_a_trade_makes_a_bracket() -> None:
     atr = base._replace(stop_kind=int(StopKind.ATR))
     assert groups(atr, atr._replace(sl_ppm=1, trail_ppm=5)) == 1
     assert groups(atr, atr._replace(atr_period=9)) == 2
+    assert groups(base, base._replace(gap_quantile=-0.5)) == 1  # off
+    assert groups(base, base._replace(gap_quantile=0.5), base._replace(gap_quantile=0.9)) == 3
+    assert groups(base, base._replace(flat_before=1), base._replace(flat_before=2)) == 3
     leaving = base._replace(rsi_exit=50.0)
     assert groups(leaving, leaving._replace(rsi_period=9)) == 2
 
@@ -43,9 +46,25 @@ def test_a_grid_asks_for_each_set_once() -> None:
 
 def test_the_empty_set_is_the_first() -> None:
     plan = plan_of(table_of([Params(allow_short=0)]))
-    assert plan.asks.tolist()[0] == (0, 0, 0.0)
+    assert plan.asks.tolist()[0] == (0, 0, 0.0, 0)
     assert plan.lanes.sets[0, 0] == 0
     assert plan.lanes.out.tolist() == [[0, 0]]
+
+
+def test_pauses_are_one_set_of_exits_for_both_sides() -> None:
+    plan = plan_of(table_of([Params(flat_before=4)]))
+    (short, long), entries = plan.lanes.out[0].tolist(), plan.lanes.sets[0, :2]
+    assert short == long
+    assert plan.asks[short].item() == (0, 0, 0.0, 4)
+    assert (plan.asks[entries]["pauses"] == 0).all()
+
+
+def test_each_quantile_of_gaps_is_worked_out_once() -> None:
+    plan = plan_of(grid_of(Params(), {"gap_quantile": [0.0, 0.9, 0.5], "sl_ppm": [1, 2]}))
+    assert plan.quantiles.tolist() == [0.5, 0.9]
+    assert [plan.quantiles[row] if row >= 0 else 0.0 for row in plan.lanes.gap] == plan.lanes.params[
+        "gap_quantile"
+    ].tolist()
 
 
 @pytest.mark.parametrize("codes_max", [1 << 60, 2])
