@@ -1,36 +1,22 @@
-"""The guided search, for grids that are too large to be tried: NSGA-II, by pymoo, over the points of a fine grid.
+"""The guided search, for grids that are too large to be tried: NSGA-II over the points of a fine grid.
 
 Its three objectives are profit factor, win rate and drawdown as ``search.objectives_of`` has them. Combinations that
 can have no score are infeasible, and the less so the more trades they have. A population is traded at once, and no
 combination is tried twice. The seed decides everything: threads, a cluster or an interruption change nothing.
-
-K. Deb, A. Pratap, S. Agarwal, T. Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE
-Transactions on Evolutionary Computation 6 (2002), 182-197.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from pymoo.algorithms.moo.nsga2 import NSGA2, binary_tournament
-from pymoo.core.duplicate import DuplicateElimination
-from pymoo.core.evaluator import Evaluator
-from pymoo.core.population import Population
-from pymoo.core.problem import Problem
-from pymoo.core.termination import NoTermination
-from pymoo.operators.crossover.sbx import SBX
-from pymoo.operators.mutation.pm import PM
-from pymoo.operators.repair.rounding import RoundingRepair
-from pymoo.operators.selection.tournament import TournamentSelection
-from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
-from pymoo.problems.static import StaticProblem
 
 from palmbot.core.types import Float64Array, Int64Array, Params, Profile, StopKind
 from palmbot.research.evaluate import Evaluate, Steps, Tried, to_the_end
 from palmbot.research.grid import Axes, Grid, in_order, spaced
+from palmbot.research.nsga2 import Judged, joined, offspring, survivors
 from palmbot.research.search import TRADES_MIN, Search, Searcher, objectives_of
 from palmbot.research.sweep import Series
 from palmbot.research.sweep_ledger import Rows
@@ -75,29 +61,16 @@ def steps(grid: Grid, trials: int, seed: int, evaluate: Evaluate, trades_min: in
     first = grid.places(grid.draw(min(POPULATION, trials), seed))
 
     def search(series: Series) -> Iterator[Search]:
-        tried, untried = Tried(trials, trades_min), Untried(grid)
-        problem = Problem(
-            n_var=len(grid.shape),
-            n_obj=3,
-            n_ieq_constr=1,
-            xl=np.zeros(len(grid.shape), int),
-            xu=np.array(grid.shape) - 1,
-        )
-        algorithm = _nsga2(first, untried)
-        algorithm.setup(problem, termination=NoTermination(), seed=seed)
-        while tried.rows < trials:
-            algorithm.n_offsprings = min(POPULATION, trials - tried.rows)
-            population = algorithm.ask()
-            if population is None:
-                return
-            points = grid.points(population.get("X"))
-            untried.remember(points)
-            table, begin = grid.table(points), tried.rows
+        rng, tried, untried = np.random.default_rng(seed), Tried(trials, trades_min), Untried(grid)
+        places, parents = first[untried(first, first.shape[0])], None
+        while places.shape[0]:
+            table, begin = grid.table(grid.points(places)), tried.rows
             yield from tried.fill(table, evaluate(series, table))
             results = tried.results_from(begin)
-            judged = StaticProblem(problem, F=_costs(results), G=_lacks(results, trades_min))
-            Evaluator().eval(judged, population)
-            algorithm.tell(infills=population)
+            judged = Judged(places, _costs(results), _lacks(results, trades_min))
+            everyone = judged if parents is None else joined(parents.judged, judged)
+            parents = survivors(everyone, first.shape[0], rng)
+            places = offspring(parents, min(POPULATION, trials - tried.rows), grid.shape, untried, rng)
 
     return search
 
@@ -113,53 +86,22 @@ def searcher(
     return to_the_end(steps(Grid(base, axes), trials, seed, evaluate, trades_min))
 
 
-class Untried(DuplicateElimination):  # type: ignore[misc]  # pymoo has no types
-    """Keeps of a generation what contradicts nothing and was never tried."""
+class Untried:
+    """Finds among places of ``grid`` those that contradict nothing and never came up before."""
 
     def __init__(self, grid: Grid) -> None:
-        super().__init__()
         self._grid = grid
-        self._tried: set[int] = set()
+        self._known: set[int] = set()
 
-    def remember(self, points: Int64Array) -> None:
-        """Note that ``points`` are tried now."""
-        self._tried.update(points.tolist())
-
-    def do(self, pop: Population, *others: Population, **_options: Any) -> Population:  # noqa: ANN401 - pymoo's own
-        """Return the new individuals of ``pop``, each once; ``others`` are those that they may not repeat."""
-        taken = set(self._tried)
-        for other in others:
-            taken.update(self._points(other).tolist())
-        points = self._points(pop)
-        kept = []
-        for row, (point, possible) in enumerate(zip(points.tolist(), self._grid.is_possible(points), strict=True)):
-            if possible and point not in taken:
-                taken.add(point)
-                kept.append(row)
-        return pop[kept]
-
-    def _points(self, population: Population) -> Int64Array:
-        """Return the points that ``population`` stands for, shape (n,)."""
-        empty = np.zeros((0, len(self._grid.shape)), np.int64)
-        return self._grid.points(population.get("X") if len(population) else empty)
-
-
-def _nsga2(first: Int64Array, untried: Untried) -> NSGA2:
-    """Return the algorithm, to begin with the places ``first``, shape (n, axes).
-
-    Nothing of it is shared with another one: searches may go on in several threads.
-    """
-    whole = RoundingRepair()
-    return NSGA2(
-        pop_size=first.shape[0],
-        sampling=first,
-        selection=TournamentSelection(func_comp=binary_tournament),
-        survival=RankAndCrowding(),
-        crossover=SBX(prob=0.9, eta=15, vtype=float, repair=whole),
-        mutation=PM(eta=20, vtype=float, repair=whole),
-        eliminate_duplicates=untried,
-        output=None,
-    )
+    def __call__(self, places: Int64Array, count: int) -> Int64Array:
+        """Return the first ``count`` rows of ``places``, shape (n, axes), that are new, each point once."""
+        points = self._grid.points(places)
+        rows: list[int] = []
+        for row, (point, is_possible) in enumerate(zip(points.tolist(), self._grid.is_possible(points), strict=True)):
+            if is_possible and point not in self._known and len(rows) < count:
+                self._known.add(point)
+                rows.append(row)
+        return np.array(rows, np.int64)
 
 
 def _costs(results: Rows) -> Float64Array:
@@ -168,6 +110,6 @@ def _costs(results: Rows) -> Float64Array:
 
 
 def _lacks(results: Rows, trades_min: int) -> Float64Array:
-    """Return how far each result is from having a score, <= 0 where it has one, shape (n, 1)."""
+    """Return how far each result is from having a score, <= 0 where it has one, shape (n,)."""
     trades = np.where(results["stopped_out_ms"] != 0, 0, results["trades"])
-    return (trades_min - trades[:, None]).astype(np.float64)
+    return (trades_min - trades).astype(np.float64)
