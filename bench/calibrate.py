@@ -1,11 +1,12 @@
-"""``python -m bench.calibrate [--runs N] [--threads N] [--studies N]``: do the statistics tell the truth?
+"""``python -m bench.calibrate [--runs N] [--threads N] [--studies N | --analyses N]``: does research tell the truth?
 
 Worlds whose truth is known (`bench.planted`, SYNTHETIC) go through the same search as real data. On noise the p-values
 have to be uniform, the probability of overfitting near a half, and few runs may pass; on planted edges the power has to
 be what it should be. Noise comes in two kinds: with an even volatility, and with one in moods, as on real markets.
 
-``--studies`` asks whole studies for their verdicts instead, on noise and on planted edges. Every figure is printed
-beside its bounds, which allow for the chance in as many runs; exit code 1: one is out of them.
+``--studies`` asks whole studies for their verdicts instead, on noise and on planted edges; ``--analyses`` asks whole
+analyses whether they recommend anything. Every figure is printed beside its bounds, which allow for the chance in as
+many runs; exit code 1: one is out of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from statistics import NormalDist
 from time import perf_counter
@@ -23,8 +25,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.planted import BALANCE_MINOR, BASE, COSTS, data_of, planted, walk
-from palmbot.core.types import BarArrays, Float64Array, Instrument
+from palmbot.core.types import BarArrays, Float64Array, Instrument, SentimentArrays
 from palmbot.research import backtest
+from palmbot.research.advice import advice
+from palmbot.research.analysis import analyse
 from palmbot.research.day_returns import day_returns
 from palmbot.research.overfit import Record, deflated_sharpe, length_min, pbo, probabilistic_sharpe, sharpe, sharpes_of
 from palmbot.research.search import Search
@@ -47,6 +51,7 @@ AXES: dict[str, list[float]] = {
     "tp_ppm": [15_000, 20_000, 30_000],
     "sl_ppm": [10_000, 15_000, 20_000],
 }
+DOUBTING = BASE._replace(sentiment_long=0.0, sentiment_short=0.0, losses_max=0, drawdown_bp=0, daily_loss_bp=0)
 FREE = Instrument(spread=0, slippage=0, commission_rate=0)
 NORMAL = NormalDist()
 UNIFORM_MIN = 1e-3  # p-value of a test for uniformity that calls it none
@@ -192,6 +197,27 @@ def verdicts(runs: int, threads: int) -> Iterator[Figure]:
     yield share("planted profit factor 1.6: ROBUST", robust, 0.8, 1.0)
 
 
+def advices(runs: int, threads: int) -> Iterator[Figure]:
+    """Yield how many analyses (`palmbot analyze`) of noise recommend anything, and how many of a planted edge do.
+
+    Half of the trades are refused for a sentiment of chance, and nothing costs anything: what was refused is worth
+    nothing, neither more nor less.
+    """
+
+    def recommends(bars: BarArrays, seed: int) -> bool:
+        score = np.asarray(np.random.default_rng(seed).uniform(-100.0, 100.0, bars.end_ms.shape[0]))
+        data = replace(data_of(bars), sentiment=SentimentArrays(bars.end_ms, score))
+        data = replace(data, spec=replace(data.spec, core=FREE))
+        found = analyse(data, ("planted", DOUBTING), BALANCE_MINOR, 1, threads, lambda _stage, _share: None)
+        return len(advice(found).recommendations) > 1
+
+    for noise, moods in (("even", 0.0), ("moody", MOODS)):
+        hits = [recommends(walk(BARS, seed, moods=moods), seed) for seed in range(runs)]
+        yield share(f"{noise} noise: an analysis that recommends anything", hits, 0.0, 0.05)
+    hits = [recommends(planted(EDGE_BARS, seed, 1.6), seed) for seed in range(max(runs // 10, 2))]
+    yield share("planted profit factor 1.6: an analysis that recommends something", hits, 0.8, 1.0)
+
+
 Part = Callable[[int, int], Iterator[Figure]]
 PARTS: tuple[Part, ...] = (records, overfitting, luck, power)
 
@@ -202,8 +228,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=RUNS, help="worlds of each kind of noise; a tenth of planted ones")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--studies", type=int, default=0, help="whole studies instead, of so many worlds")
+    parser.add_argument("--analyses", type=int, default=0, help="whole analyses instead, of so many worlds")
     asked = parser.parse_args(arguments)
-    parts, runs = ((verdicts,), asked.studies) if asked.studies else (PARTS, asked.runs)
+    parts, runs = PARTS, asked.runs
+    if asked.studies:
+        parts, runs = (verdicts,), asked.studies
+    elif asked.analyses:
+        parts, runs = (advices,), asked.analyses
     good = True
     for part in parts:
         for figure in part(runs, asked.threads):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from palmbot.bootstrap.search_plan import threads_of
+from palmbot.bootstrap.search_plan import refuse_short, threads_of
 from palmbot.errors import UsageError
 from palmbot.research import data
 from palmbot.research.advice import Advice, advice
@@ -39,19 +39,25 @@ class Study:
 
 
 def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
-    """Take one backtest of the data apart and write CSV, PNG and PDF into ``out``."""
-    from palmbot.research.analysis_files import write_analysis  # noqa: PLC0415 - matplotlib is heavy
+    """Take one backtest of the data apart and write CSV, PNG and PDF into ``out``.
 
+    Raises:
+        UsageError: there are no data, or no bars after the warm-up: nothing was traded that could be taken apart.
+        RefusedError: the account would have been stopped out by its broker.
+    """
     if settings.data.file is None:
         raise UsageError("DATA_MISSING", "Name the bars to study: palmbot analyze --data FILE --out DIR.")
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
     rules = (settings.profile, settings.params_for(series.period_ms))
+    refuse_short(series, rules[1].warmup_bars)
     series = foreseen(series, rules[1].flat_before)
     how = settings.optimize
     found = analyse(series, rules, settings.balance_minor, how.seed, threads_of(how), progress)
     said = advice(found)
-    progress("figures", 0.7)
+    progress("figures", 0.8)
+    from palmbot.research.analysis_files import write_analysis  # noqa: PLC0415 - matplotlib is heavy
+
     files = write_analysis(found, said, out)
     progress("done", 1.0)
     return Study(found, said, files)

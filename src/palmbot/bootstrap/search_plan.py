@@ -100,12 +100,21 @@ def plan_of(settings: Settings, data: DataSet) -> Plan:
         shortest = min(axes.get(name, ()), default=None)
         if shortest is not None:
             resolve_params(base._replace(**{name: int(shortest)}), data.period_ms, {name})
-    bars, warmup = data.bars.ts_ms.shape[0], min((base.warmup_bars, *axes.get("warmup_bars", ())))
-    if bars <= warmup:
-        todo = "Give more bars, or lower profile.warmup_bars: nothing is traded while the indicators warm up."
-        raise DataError("TOO_FEW_BARS", todo, bars=bars, warmup_bars=warmup)
+    refuse_short(data, min((base.warmup_bars, *axes.get("warmup_bars", ()))))
     fixed = tuple(name for name in asked if name in how.fixed)
     return Plan(how, settings.profile, base, axes, fixed, Grid(base, axes))
+
+
+def refuse_short(data: DataSet, warmup_bars: float) -> None:
+    """Refuse ``data`` that end before anything could be traded.
+
+    Raises:
+        DataError: ``TOO_FEW_BARS``.
+    """
+    bars = data.bars.ts_ms.shape[0]
+    if bars <= warmup_bars:
+        todo = "Give more bars, or lower profile.warmup_bars: nothing is traded while the indicators warm up."
+        raise DataError("TOO_FEW_BARS", todo, bars=bars, warmup_bars=warmup_bars)
 
 
 def _usual_axes(method: str, base: Params) -> Axes:

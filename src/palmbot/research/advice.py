@@ -1,8 +1,8 @@
 """What follows from an analysis, in sentences; and that nothing does, where nothing does.
 
-A sentence is a recommendation only where the number behind it is told apart from chance, and it says where that number
-comes from. Whatever was found was found in this series: it is a hypothesis for other data, and the last sentence says
-so.
+A sentence is a recommendation only where the number behind it is told apart from chance, every number counted that the
+study looked at (``looks``), and it says where that number comes from. Whatever was found was found in this series: it
+is a hypothesis for other data, and the last sentence says so.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from palmbot.research.aftermath import STEP_RSI
 from palmbot.research.analysis import Analysis
 from palmbot.research.association import Association
-from palmbot.research.thresholds import CELL_TRADES_MIN, Thresholds
+from palmbot.research.looks import P_MAX, Looks
+from palmbot.research.moments import spreads
+from palmbot.research.thresholds import CELL_TRADES_MIN, NoMap, Thresholds
 from palmbot.research.wording import DASH, FEW_TRADES, headline, number_text, percent_text, reason_words
 
-P_MAX = 0.05
 FIELD_WORDS = {"rsi_low": "RSI low", "rsi_high": "RSI high", "rsi_period": "RSI period"}
 
 
@@ -30,9 +32,9 @@ class Advice:
 
 def advice(analysis: Analysis) -> Advice:
     """Return what follows from ``analysis``."""
-    findings = [headline(analysis.summary)]
+    findings = [headline(analysis.summary), *_looks(analysis.looks)]
     tries: list[str] = []
-    for part in (_correlations, _map, _groups, _levels, _refusals, _excursions):
+    for part in (_correlations, _map, _groups, _directions, _refusals, _excursions):
         seen, to_try = part(analysis)
         findings += seen
         tries += to_try
@@ -54,12 +56,30 @@ def advice(analysis: Analysis) -> Advice:
 Said = tuple[list[str], list[str]]
 
 
+def _looks(looks: Looks) -> list[str]:
+    if looks.total == 0:
+        return []
+    asked = ", ".join(f"{count} {name}" for name, count in looks.by_question.items() if count > 0)
+    share = f"{100 * P_MAX:g} %"
+    of_all = "" if looks.questions == 1 else f" ({share} / {looks.questions})"
+    sentence = (
+        f"Looked at {looks.total} numbers: {asked}. Each p counts all numbers of its kind, and only "
+        f"{number_text(looks.level, 3)} or less{of_all} is more than chance: where there is nothing to find, at most "
+        f"{share} of such studies recommend anything."
+    )
+    return [sentence]
+
+
+def _p_text(p: float | None) -> str:
+    return "p below 0.001" if p is not None and p < 0.001 else f"p {number_text(p, 3)}"
+
+
 def _correlations(analysis: Analysis) -> Said:
     told = [each for each in analysis.associations if each.value is not None]
     if not told:
         few = "fewer than ten trades" if 0 < analysis.summary.trades < FEW_TRADES else "too few trades"
         return [f"Correlations of RSI and sentiment with the results cannot be told: {few}."], []
-    apart = [each for each in told if each.is_told_apart]
+    apart = [each for each in told if analysis.looks.is_beyond(each.p)]
     names = " and ".join(dict.fromkeys(each.cause for each in told if each.kind != "multiple R"))
     if not apart:
         return [f"How strong {names} stood at the entry says nothing about a trade's result."], []
@@ -79,15 +99,23 @@ def _correlations(analysis: Analysis) -> Said:
 
 def _correlation_words(each: Association) -> str:
     band = each.band
-    ends = DASH if band is None else f"{number_text(band.lo)} to {number_text(band.hi)}"
+    ends = DASH if band is None else f"{number_text(band.lo)} to {number_text(band.hi)}, {_p_text(each.p)}"
     chance = "" if each.by_chance is None else f"; chance alone gives up to {number_text(each.by_chance)}"
     return f"{each.kind} of {each.cause} with the result is {number_text(each.value)} ({ends}{chance})"
 
 
 def _map(analysis: Analysis) -> Said:
     maps = analysis.thresholds
-    if maps is None:
-        return ["The series is too short for a map of thresholds in two parts."], []
+    if isinstance(maps, NoMap):
+        return [maps.value], []
+    idle = [FIELD_WORDS[name] for name, values in (maps.down, maps.across) if len(values) == 1]
+    if idle:
+        seen, tries = _both_maps(analysis, maps)
+        return [f"The entry rule does not ask for {idle[0]}: changing it changes no trade.", *seen], tries
+    return _both_maps(analysis, maps)
+
+
+def _both_maps(analysis: Analysis, maps: Thresholds) -> Said:
     if maps.best is None:
         return [f"No pair of thresholds made {CELL_TRADES_MIN} trades in sample: there is no map to read."], []
     inside, outside = maps.in_sample.profit_factor[maps.best], maps.out_of_sample.profit_factor[maps.best]
@@ -101,10 +129,10 @@ def _map(analysis: Analysis) -> Said:
     ]
     if maps.likeness is None or maps.p is None:
         return [*seen, "Too few cells have trades enough in both parts to compare the maps."], []
-    carried = maps.p <= P_MAX
+    carried = analysis.looks.is_beyond(maps.p)
     seen.append(
         f"The two maps have a rank correlation of {number_text(maps.likeness)} over {maps.cells} cells, "
-        f"as shuffled prices have with p {number_text(maps.p, 2)}: "
+        f"as shuffled prices have with {_p_text(maps.p)}: "
         + ("what was good stayed good." if carried else "what was good in sample says nothing about later.")
     )
     if carried and outside > 1:
@@ -124,12 +152,12 @@ def _groups(analysis: Analysis) -> Said:
     judged = [(part.name, group) for part in analysis.breakdowns for group in part.groups if group.p is not None]
     if not judged:
         return [], []
-    apart = [(name, group) for name, group in judged if group.p is not None and group.p < P_MAX]
+    apart = [(name, group) for name, group in judged if analysis.looks.is_beyond(group.p)]
     if not apart:
         return [f"None of {len(judged)} groups by hour, weekday, session or volatility stands out."], []
     seen = [
         f"{group.label} ({name}): {group.trades} trades with {number_text(group.mean_r)} R on average, unlike the "
-        f"others (p {number_text(group.p, 3)}, {len(judged)} groups counted)."
+        f"others ({_p_text(group.p)} of all {len(judged)} groups)."
         for name, group in apart
     ]
     tries = [
@@ -139,51 +167,44 @@ def _groups(analysis: Analysis) -> Said:
     return seen, tries
 
 
-def _levels(analysis: Analysis) -> Said:
-    told = [each for each in analysis.aftermath if each.band is not None and each.band.hi is not None]
+def _directions(analysis: Analysis) -> Said:
+    told = analysis.directions
+    apart = [each for each in told if analysis.looks.is_beyond(each.p)]
     if not told:
         return [], []
-    apart = [each for each in told if each.band and each.band.hi is not None and (each.band.lo > 0 or each.band.hi < 0)]
-    expected = round(0.1 * len(told))
-    seen = [
-        (
-            f"After {len(apart)} of {len(told)} pairs of RSI level and distance the price moved unlike its average; "
-            f"chance alone gives about {expected}."
-        )
-    ]
-    if len(apart) <= 2 * expected:
-        return seen, []
-    strongest = max(apart, key=lambda each: abs(each.mean_pct or 0) / np.sqrt(each.ahead))
-    way = "rose" if (strongest.mean_pct or 0) > 0 else "fell"
-    seen.append(
-        f"The clearest: {strongest.ahead} bars after an RSI of {strongest.low} to {strongest.high} it {way} by "
-        f"{number_text(abs(strongest.mean_pct or 0))} % beyond its drift, before any cost."
+    if not apart:
+        return [
+            "Where the price went does not depend on how strong RSI stood, over any of the distances looked at."
+        ], []
+    clearest = min(apart, key=lambda each: (each.p, -abs(each.step_pct)))
+    size, way = abs(clearest.step_pct), "more" if clearest.step_pct > 0 else "less"
+    bars = f"{clearest.ahead} bar{'s' if clearest.ahead > 1 else ''}"
+    sentence = (
+        f"Over {bars} the price rose {number_text(size, 3)} % {way} after an RSI that was {STEP_RSI} points higher "
+        f"({_p_text(clearest.p)} of {len(told)} distances)."
     )
-    follows = [each for each in apart if ((each.low >= 50) == ((each.mean_pct or 0) > 0))]
-    if len(follows) > 0.8 * len(apart):
-        return seen, [
-            "Strength was followed by strength here: a rule that follows RSI deserves a test before one that fades it."
-        ]
-    if len(follows) < 0.2 * len(apart):
-        return seen, [
-            "Strength was followed by weakness here: a rule that fades RSI deserves a test before one that follows it."
-        ]
-    return seen, []
+    prices = analysis.data.bars.open_px
+    spread_pct = float(np.median(100.0 * spreads(analysis.data.spec.core, analysis.data.bars) / prices))
+    if size < spread_pct:
+        return [
+            sentence,
+            f"The spread, {number_text(spread_pct, 3)} %, is wider than that: no rule can live on it.",
+        ], []
+    follows = ("strength", "follows", "fades") if clearest.step_pct > 0 else ("weakness", "fades", "follows")
+    to_try = "Strength was followed by {} here: a rule that {} RSI deserves a test before one that {} it."
+    return [sentence], [to_try.format(*follows)]
 
 
 def _refusals(analysis: Analysis) -> Said:
     seen, tries = [], []
     for each in analysis.refused:
-        if each.mean_r is None or each.mean_r_band is None or each.mean_r_band.hi is None:
+        if each.mean_r is None or not analysis.looks.is_beyond(each.p):
             continue
-        words = reason_words(each.reason.name)
-        band = f"{number_text(each.mean_r_band.lo)} to {number_text(each.mean_r_band.hi)}"
-        if each.mean_r_band.hi < 0:
-            seen.append(f"Refusing for {words} saved {number_text(-each.sum_r, 1)} R over {each.shadows} trades.")
-        elif each.mean_r_band.lo > 0 and each.shadows >= FEW_TRADES:
-            seen.append(
-                f"Refusing for {words} cost {number_text(each.sum_r, 1)} R over {each.shadows} trades ({band} each)."
-            )
+        words, p = reason_words(each.reason.name), _p_text(each.p)
+        if each.mean_r < 0:
+            seen.append(f"Refusing for {words} saved {number_text(-each.sum_r, 1)} R over {each.shadows} trades ({p}).")
+        else:
+            seen.append(f"Refusing for {words} cost {number_text(each.sum_r, 1)} R over {each.shadows} trades ({p}).")
             tries.append(f"Look at whether {words} must refuse as often as it does: what it refused would have earned.")
     return seen, tries
 

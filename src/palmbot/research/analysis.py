@@ -13,19 +13,20 @@ import numpy as np
 
 from palmbot.core.types import Float64Array, Params, Profile, Reason
 from palmbot.research import backtest
-from palmbot.research.aftermath import Level, aftermath
+from palmbot.research.aftermath import Direction, Level, directions, levels
 from palmbot.research.association import Association, associations
 from palmbot.research.bootstrap import Band
 from palmbot.research.breakdown import Breakdown, breakdowns
+from palmbot.research.looks import Looks
 from palmbot.research.moments import moments_of
 from palmbot.research.result import DataSet, RunResult
 from palmbot.research.shadows import Refused, refused, shadows_of
 from palmbot.research.statistics import Summary, summarize
 from palmbot.research.sweep_ledger import Rows
-from palmbot.research.thresholds import Part, Thresholds, thresholds
+from palmbot.research.thresholds import NoMap, Part, Thresholds, thresholds
 
 Progress = Callable[[str, float], None]
-WITH_TRADE = "in the direction of the trade"
+_MAPS = (0.2, 0.7)  # where the thresholds begin and end, as shares of the whole
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,37 @@ class Analysis:
     moments: Rows
     associations: tuple[Association, ...]
     breakdowns: tuple[Breakdown, ...]
-    aftermath: tuple[Level, ...]
-    thresholds: Thresholds | None
+    levels: tuple[Level, ...]
+    directions: tuple[Direction, ...]
+    thresholds: Thresholds | NoMap
     shadows: Rows
     refused: tuple[Refused, ...]
 
+    @property
+    def looks(self) -> Looks:
+        """How many numbers were judged, by what was asked."""
+        return Looks(
+            {
+                "correlations": sum(each.p is not None for each in self.associations),
+                "thresholds": int(isinstance(self.thresholds, Thresholds) and self.thresholds.p is not None),
+                "groups": sum(group.p is not None for each in self.breakdowns for group in each.groups),
+                "directions": len(self.directions),
+                "refusals": sum(each.p is not None for each in self.refused),
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as plain values; the trades themselves are in their file."""
+        looks = self.looks
         return {
+            "looks": {"by_question": dict(looks.by_question), "total": looks.total, "level": looks.level},
             "trades": self.summary.trades,
             "profit_factor": self.summary.profit_factor,
             "correlations": [_plain(each) for each in self.associations],
             "breakdowns": [_plain(each) for each in self.breakdowns],
-            "after_rsi": [_plain(each) for each in self.aftermath],
-            "thresholds": None if self.thresholds is None else _map_to_json(self.thresholds),
+            "after_rsi": [_plain(each) for each in self.levels],
+            "directions": [_plain(each) for each in self.directions],
+            "thresholds": _map_to_json(self.thresholds) if isinstance(self.thresholds, Thresholds) else None,
             "refusals": [_plain(each) | {"reason": each.reason.name} for each in self.refused],
         }
 
@@ -67,15 +85,18 @@ def analyse(
     profile, params = rules
     progress("replay", 0.0)
     result = backtest.run(data, profile, params, balance_minor)
-    progress("trades", 0.1)
+    progress("trades", 0.05)
     moments = moments_of(result, data)
     related = associations(_causes(moments, params), np.ascontiguousarray(moments["r"]), seed)
     groups = breakdowns(moments, seed)
-    progress("what followed each RSI", 0.3)
-    levels = aftermath(result.rsi, data.bars.close_px, params.rsi_period + 1, seed)
-    progress("thresholds", 0.5)
-    maps = thresholds(data, params, balance_minor, seed, threads)
-    progress("refusals", 0.6)
+    progress("what followed each RSI", 0.15)
+    followed = (result.rsi, data.bars.close_px, params.rsi_period + 1, seed)
+    after, ways = levels(*followed), directions(*followed)
+    progress("thresholds", _MAPS[0])
+    maps = thresholds(
+        data, (params, balance_minor), seed, threads, lambda share: progress("thresholds", _within(share))
+    )
+    progress("refusals", _MAPS[1])
     shadows = shadows_of(result, data)
     return Analysis(
         data=data,
@@ -84,11 +105,16 @@ def analyse(
         moments=moments,
         associations=related,
         breakdowns=groups,
-        aftermath=levels,
+        levels=after,
+        directions=ways,
         thresholds=maps,
         shadows=shadows,
         refused=refused(result, shadows, seed),
     )
+
+
+def _within(share: float) -> float:
+    return _MAPS[0] + share * (_MAPS[1] - _MAPS[0])
 
 
 def _causes(moments: Rows, params: Params) -> dict[str, Float64Array]:

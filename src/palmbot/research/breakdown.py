@@ -16,6 +16,7 @@ import numpy as np
 
 from palmbot.core.types import Float64Array, Int64Array
 from palmbot.research.bootstrap import CHUNK_CELLS, Band, trade_bands
+from palmbot.research.looks import corrected
 from palmbot.research.sweep_ledger import Rows
 
 SHUFFLES = 2_000
@@ -124,8 +125,7 @@ def _p_values(groups: Sequence[_Members], r: Float64Array, seed: int) -> list[fl
     rows = max(1, CHUNK_CELLS // real.size)
     sizes = [min(rows, SHUFFLES - first) for first in range(0, SHUFFLES, rows)]
     shuffled = (rng.permuted(np.repeat(real, size, axis=0), axis=1) for size in sizes)
-    largest = np.concatenate([standing_out(each).max(axis=1) for each in shuffled])
-    p = iter([float((1 + (largest >= each).sum()) / (1 + SHUFFLES)) for each in standing_out(real)[0]])
+    p = iter(corrected(standing_out(real)[0], np.concatenate([standing_out(each) for each in shuffled])))
     return [next(p) if judged else None for judged in is_judged.tolist()]
 
 

@@ -12,18 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from palmbot.core.types import Float64Array
+from palmbot.core.types import Float64Array, Int64Array
 from palmbot.research.advice import FIELD_WORDS
 from palmbot.research.aftermath import AHEAD_BARS, Level
 from palmbot.research.analysis import Analysis
 from palmbot.research.bootstrap import Band
 from palmbot.research.breakdown import Breakdown
 from palmbot.research.statistics import drawdown_curve_pct
-from palmbot.research.thresholds import CELL_TRADES_MIN, Part, Thresholds
+from palmbot.research.thresholds import CELL_TRADES_MIN, NoMap, Part, Thresholds
 from palmbot.research.wording import number_text, reason_words
 
 SIZE_IN = (11.0, 6.2)
 INK, PALE, LONG, SHORT, GAIN, LOSS = "#1f2430", "#8a93a3", "#1f6feb", "#c2410c", "#1a7f37", "#b42318"
+POINTS_MAX = 8_000  # of a line: more than there are dots across a page
 FACTOR_MAX = 2.0  # of the colours of a map; what is above looks like it
 
 
@@ -61,22 +62,34 @@ def equity(analysis: Analysis) -> Figure:
     money, falls = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     days = result.equity_ts_ms.astype("datetime64[ms]")
     one = 10**analysis.summary.money_digits
-    money.plot(days, result.equity_minor / one, color=LONG, linewidth=1)
+    at = _telling(result.equity_minor)
+    money.plot(days[at], result.equity_minor[at] / one, color=LONG, linewidth=1)
     money.axhline(result.start_balance_minor / one, color=PALE, linewidth=0.8, linestyle="--")
     money.set_ylabel(f"equity, {analysis.data.spec.deposit_currency}", fontsize=9)
     money.yaxis.set_major_formatter("{x:,.0f}")
     curve = drawdown_curve_pct(result.start_balance_minor, result.equity_minor, result.equity_low_minor)
-    falls.fill_between(days, -curve, 0.0, color=LOSS, alpha=0.5, linewidth=0)
+    at = _telling(curve)
+    falls.fill_between(days[at], -curve[at], 0.0, color=LOSS, alpha=0.5, linewidth=0)
     falls.set_ylabel("drawdown, %", fontsize=9)
     for axes in (money, falls):
         _plain(axes)
     return figure
 
 
+def _telling(line: Float64Array | Int64Array) -> Int64Array:
+    """Return which points of a long line are enough to draw it: the lowest and the highest of every few."""
+    size = -(-len(line) // (POINTS_MAX // 2)) if len(line) > POINTS_MAX else 1
+    whole = len(line) // size * size
+    few, start = line[:whole].reshape(-1, size), np.arange(0, whole, size)
+    return np.unique(
+        np.concatenate((start + few.argmin(axis=1), start + few.argmax(axis=1), np.arange(whole, len(line))))
+    )
+
+
 def maps(analysis: Analysis) -> Figure | None:
     """Profit factor by thresholds, in sample and out of sample side by side, with the trades behind each cell."""
     found = analysis.thresholds
-    if found is None:
+    if isinstance(found, NoMap):
         return None
     figure = _figure("Profit factor by RSI thresholds; small: trades", analysis)
     pair = figure.subplots(1, 2)
@@ -136,7 +149,7 @@ def after_rsi(analysis: Analysis) -> Figure:
     """What the price did after each level of RSI, beyond its drift, with bands."""
     figure = _figure("What followed each level of RSI, beyond the drift", analysis)
     for axes, ahead in zip(figure.subplots(1, len(AHEAD_BARS)), AHEAD_BARS, strict=True):
-        levels = [each for each in analysis.aftermath if each.ahead == ahead]
+        levels = [each for each in analysis.levels if each.ahead == ahead]
         _bars(axes, [_level_name(each) for each in levels], [each.mean_pct for each in levels],
               [each.band for each in levels], [each.bars for each in levels])  # fmt: skip
         axes.set_title(f"{ahead} bar{'s' if ahead > 1 else ''} on", fontsize=9, color=INK)

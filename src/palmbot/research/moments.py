@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from palmbot.calendar import wall_ms
+from palmbot.calendar import WEEK_MINUTES, Session, wall_ms
+from palmbot.core.compiled import compiled
 from palmbot.core.fills import spread_px
-from palmbot.core.signals import sentiment_at
-from palmbot.core.types import BarArrays, Float64Array, Instrument, Int64Array
+from palmbot.core.types import BarArrays, Float64Array, Instrument, Int64Array, SentimentArrays
 from palmbot.model import Trade
 from palmbot.research.result import DataSet, RunResult
 from palmbot.research.statistics import r_multiple
@@ -57,18 +57,21 @@ def moments_of(result: RunResult, data: DataSet) -> Rows:
         rows[name] = [getattr(trade, name) for trade in trades]
     rows["reason"] = [trade.exit_reason for trade in trades]
     rows["r"] = [r_multiple(trade) for trade in trades]
-    entered = bar_of(bars, rows["entry_ms"])
+    entered, last = bar_of(bars, rows["entry_ms"]), bar_of(bars, rows["exit_ms"])
     decided = np.maximum(entered - 1, 0)
     rows["rsi"] = result.rsi[decided]
-    rows["sentiment"] = [_score(data, int(end_ms)) for end_ms in bars.end_ms[decided]]
+    rows["sentiment"] = _scores(data.sentiment, bars.end_ms[decided])
     rows["volatility_pct"] = volatility_pct(bars)[decided]
-    rows["bars_held"] = bar_of(bars, rows["exit_ms"]) - entered + 1
+    rows["bars_held"] = last - entered + 1
     local_ms = wall_ms(np.ascontiguousarray(rows["entry_ms"]), spec.time_zone)
     rows["hour"] = local_ms // HOUR_MS % 24
     rows["weekday"] = (local_ms // DAY_MS + 3) % 7
-    rows["opened_minute"] = [_opened_minute(int(each), data) for each in local_ms]
+    rows["opened_minute"] = _opened_minutes(local_ms, spec.session)
     spread = spreads(spec.core, bars)
-    excursions = np.array([_excursions_px(trade, bars, spread) for trade in trades], np.float64)
+    spans = zip(entered.tolist(), last.tolist(), strict=True)
+    excursions = np.array(
+        [_excursions_px(trade, bars, spread, span) for trade, span in zip(trades, spans, strict=True)], np.float64
+    )
     distance = np.array([abs(trade.entry_px - trade.sl_px) if trade.sl_px else 0 for trade in trades], np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         rows["mae_r"], rows["mfe_r"] = excursions.T / np.where(distance > 0, distance, np.nan)
@@ -82,7 +85,15 @@ def bar_of(bars: BarArrays, instants_ms: Int64Array) -> Int64Array:
 
 def spreads(instrument: Instrument, bars: BarArrays) -> Int64Array:
     """Return the spread of each bar in px, shape (n,)."""
-    return np.array([spread_px(instrument, open_px) for open_px in bars.open_px.tolist()], np.int64)
+    return _spreads(instrument, bars.open_px)
+
+
+@compiled
+def _spreads(instrument: Instrument, open_px: Int64Array) -> Int64Array:
+    found = np.empty(open_px.shape[0], np.int64)
+    for bar in range(open_px.shape[0]):
+        found[bar] = spread_px(instrument, open_px[bar])
+    return found
 
 
 def volatility_pct(bars: BarArrays) -> Float64Array:
@@ -96,38 +107,32 @@ def volatility_pct(bars: BarArrays) -> Float64Array:
     return 100.0 * mean / bars.close_px
 
 
-def _score(data: DataSet, end_ms: int) -> float:
-    known = sentiment_at(data.sentiment, end_ms) if data.sentiment.known_ms.size else None
-    return float("nan") if known is None or known.known_ms < 0 else float(known.score)
+def _scores(rows: SentimentArrays, instants_ms: Int64Array) -> Float64Array:
+    """Return the newest score known at each instant, NaN where there was none, as ``signals.sentiment_at`` does."""
+    index = np.searchsorted(rows.known_ms, instants_ms, side="right") - 1
+    return np.append(rows.score, np.nan)[index]  # -1, nothing known, is the last
 
 
-def _opened_minute(local_ms: int, data: DataSet) -> int:
-    """Return the minute of its day at which the session span that holds ``local_ms`` opens."""
+def _opened_minutes(local_ms: Int64Array, session: Session) -> Int64Array:
+    """Return the minute of its day at which the session span that holds each of ``local_ms`` opens; -1 outside."""
     minute = (local_ms // DAY_MS + 3) % 7 * 1_440 + local_ms % DAY_MS // MINUTE_MS
-    for start, end in data.spec.session.intervals:
-        if start <= minute < end:
-            return start % 1_440
-    return -1
+    found = np.full(len(local_ms), -1, np.int64)
+    for start, end in session.intervals:
+        found[(minute - start) % WEEK_MINUTES < end - start] = start % 1_440
+    return found
 
 
-def _excursions_px(trade: Trade, bars: BarArrays, spread: Int64Array) -> tuple[float, float]:
-    """Return the largest adverse and favourable move from the entry, in px, both >= 0."""
-    first, last = (int(each) for each in bar_of(bars, np.array([trade.entry_ms, trade.exit_ms])))
-    side = trade.side
-    whole = slice(first, last)
-    asks = spread[whole] if side < 0 else 0
-    highs, lows = bars.high_px[whole] + asks, bars.low_px[whole] + asks
+def _excursions_px(trade: Trade, bars: BarArrays, spread: Int64Array, span: tuple[int, int]) -> tuple[float, float]:
+    """Return the largest adverse and favourable move from the entry in px, >= 0; ``span`` = first bar and last."""
+    first, last = span
+    side, bars_held = trade.side, slice(first, last + 1)
+    asks = spread[bars_held] if side < 0 else 0
+    highs, lows = bars.high_px[bars_held] + asks, bars.low_px[bars_held] + asks
     adverse, favourable = (lows, highs) if side > 0 else (highs, lows)
-    marks_against = [side * (trade.entry_px - each) for each in adverse.tolist()]
-    marks_for = [side * (each - trade.entry_px) for each in favourable.tolist()]
     into_last_ms = trade.exit_ms - int(bars.ts_ms[last])
-    if into_last_ms > _FIRST_EXTREME_MS:  # it lived through the adverse extreme of its last bar
-        ask = int(spread[last]) if side < 0 else 0
-        extreme = int((bars.low_px if side > 0 else bars.high_px)[last]) + ask
-        marks_against.append(side * (trade.entry_px - extreme))
-    if into_last_ms > _SECOND_EXTREME_MS:
-        ask = int(spread[last]) if side < 0 else 0
-        extreme = int((bars.high_px if side > 0 else bars.low_px)[last]) + ask
-        marks_for.append(side * (extreme - trade.entry_px))
+    suffered = adverse[: last - first + (into_last_ms > _FIRST_EXTREME_MS)]
+    enjoyed = favourable[: last - first + (into_last_ms > _SECOND_EXTREME_MS)]
     result = side * (trade.exit_px - trade.entry_px)
-    return max(0.0, -result, *marks_against), max(0.0, result, *marks_for)
+    worst = float((side * (trade.entry_px - suffered)).max(initial=0))
+    best = float((side * (enjoyed - trade.entry_px)).max(initial=0))
+    return max(worst, -result), max(best, result)

@@ -25,7 +25,7 @@ from palmbot.research.study_text import (
     numbers_rows,
     target_rows,
 )
-from palmbot.research.thresholds import CELL_TRADES_MIN, Part, Thresholds, thresholds
+from palmbot.research.thresholds import CELL_TRADES_MIN, NoMap, Part, Thresholds, thresholds
 from palmbot.research.verdict import decisive
 from palmbot.research.wording import day_text, number_text, value_words
 
@@ -52,7 +52,7 @@ def write_study_report(study: Study, kind: str, path: Path) -> bool:
 def study_html(study: Study, params: Params) -> str:
     """Return the sections of ``study``, the verdict first."""
     settings, evidence = study.settings, study.evidence
-    maps = thresholds(study.data, params, settings.balance_minor, settings.seed, settings.threads)
+    maps = thresholds(study.data, (params, settings.balance_minor), settings.seed, settings.threads)
     walks = [each for each in (evidence.rolling, evidence.anchored) if each is not None]
     panels = [
         _panel("luck", "Is it luck?", _table(luck_rows(evidence))),
@@ -63,7 +63,7 @@ def study_html(study: Study, params: Params) -> str:
             for each in (evidence.shuffled, evidence.sign_flipped)
             if each is not None
         ),
-        "" if maps is None else _panel("maps", "Profit factor by RSI thresholds", *_maps(maps)),
+        "" if isinstance(maps, NoMap) else _panel("maps", "Profit factor by RSI thresholds", *_maps(maps)),
     ]
     return f'{_verdict(study)}<div class="figures">{"".join(panels)}</div>'
 

@@ -17,14 +17,14 @@ from palmbot.errors import UsageError
 from palmbot.model import Refusal
 from palmbot.research import backtest, windows
 from palmbot.research.advice import advice
-from palmbot.research.aftermath import LEVEL_BARS_MIN, aftermath
 from palmbot.research.analysis import Analysis, analyse
 from palmbot.research.analysis_files import write_analysis
-from palmbot.research.shadows import refused, shadows_of
-from palmbot.research.thresholds import thresholds
+from palmbot.research.shadows import SHADOW, refused, shadows_of
+from palmbot.research.thresholds import NoMap, Thresholds, thresholds
 
 BARS = 3_000
 RULE = BASE._replace(losses_max=0, drawdown_bp=0, daily_loss_bp=0, spike_bp=0, open_gap_max_bp=0)
+RULES = (RULE, BALANCE_MINOR)
 
 
 @cache
@@ -58,38 +58,51 @@ def test_on_noise_there_is_nothing_to_recommend_and_that_is_said() -> None:
     assert said.recommendations[0].startswith("There is nothing to recommend: no number of this study is told apart")
 
 
-def test_what_followed_an_rsi_is_its_move_beyond_the_drift() -> None:
-    close = np.cumprod(np.full(400, 1.001)) * 400_000_000
-    rsi = np.tile([25.0, 75.0], 200)
-    close[1::2] *= 1.01  # after a low RSI the price rises, after a high one it falls
-    found = {each.low: each for each in aftermath(rsi, np.rint(close).astype(np.int64), 1, 1) if each.ahead == 1}
-    assert found[20].mean_pct == pytest.approx(-(found[70].mean_pct or 0), rel=0.02)
-    assert (found[20].mean_pct or 0) > 0.9
-    assert found[20].band is not None
-    assert found[20].band.lo > 0.9
+def test_every_number_that_is_judged_is_counted_and_the_count_is_told() -> None:
+    found = edge()
+    looks = found.to_json()["looks"]
+    judged = [each.p for each in found.associations] + [each.p for each in found.directions]
+    judged += [each.p for each in found.refused] + [group.p for table in found.breakdowns for group in table.groups]
+    assert isinstance(found.thresholds, Thresholds)
+    assert looks["total"] == sum(p is not None for p in [*judged, found.thresholds.p]) > 10
+    assert looks["level"] == 0.05 / sum(count > 0 for count in looks["by_question"].values())
+    assert f"Looked at {looks['total']} numbers" in advice(found).findings[1]
 
 
-def test_a_level_with_few_bars_says_nothing() -> None:
-    rsi = np.full(100, 55.0)
-    rsi[: LEVEL_BARS_MIN - 1] = 10.0
-    found = {(each.low, each.ahead): each for each in aftermath(rsi, np.arange(1, 101) * 1_000, 1, 1)}
-    assert found[0, 1].mean_pct is None
-    assert found[50, 1].mean_pct is not None
+def test_of_analyses_of_noise_at_most_one_in_twenty_recommends_anything() -> None:
+    """A few here; ``python -m bench.calibrate --analyses 200`` asks more of them, with sentiment and refusals."""
+    rng = np.random.default_rng(1)
+    recommending = 0
+    for seed in range(16):
+        data = data_of(walk(1_000, 100 + seed, moods=0.5))
+        moods = replace(data, sentiment=SentimentArrays(data.bars.end_ms, np.asarray(rng.uniform(-100, 100, 1_000))))
+        rule = RULE._replace(sentiment_long=0.0, sentiment_short=0.0)
+        found = analyse(moods, ("rsi_sentiment", rule), BALANCE_MINOR, seed, 1, lambda *_: None)
+        recommending += len(advice(found).recommendations) > 1
+    assert recommending <= 2  # of 16 at 5 %: more has a probability of 0.04
+
+
+def test_a_move_that_the_spread_swallows_is_seen_and_not_recommended() -> None:
+    found = edge()
+    wide = replace(found.data, spec=replace(found.data.spec, core=found.data.spec.core._replace(spread=20_000)))
+    said = advice(replace(found, data=wide))
+    assert any("no rule can live on it" in each for each in said.findings)
+    assert said.recommendations[0].startswith("There is nothing to recommend")
 
 
 def test_a_map_looks_the_same_whatever_the_threads() -> None:
     data = data_of(walk(BARS, 3))
-    one, two = (thresholds(data, RULE, BALANCE_MINOR, 1, each) for each in (1, 2))
-    assert one is not None
-    assert two is not None
+    one, two = (thresholds(data, RULES, 1, each) for each in (1, 2))
+    assert isinstance(one, Thresholds)
+    assert isinstance(two, Thresholds)
     assert np.array_equal(one.in_sample.profit_factor, two.in_sample.profit_factor, equal_nan=True)
     assert (one.likeness, one.p) == (two.likeness, two.p)
 
 
 def test_a_cell_of_the_map_is_a_backtest_of_its_part() -> None:
     data = data_of(walk(BARS, 3))
-    maps = thresholds(data, RULE, BALANCE_MINOR, 1, 1)
-    assert maps is not None
+    maps = thresholds(data, RULES, 1, 1)
+    assert isinstance(maps, Thresholds)
     cut = int(BARS * 0.7)
     part = windows.cut(data, 0, cut)
     row, column = 6, 5
@@ -103,13 +116,13 @@ def test_a_cell_of_the_map_is_a_backtest_of_its_part() -> None:
 
 def test_maps_of_luck_are_alike_only_as_luck_makes_them() -> None:
     maps = noise().thresholds
-    assert maps is not None
+    assert isinstance(maps, Thresholds)
     assert maps.p is not None
     assert maps.p > 0.05
 
 
 def test_a_series_shorter_than_two_warm_ups_has_no_map() -> None:
-    assert thresholds(data_of(walk(700, 3)), RULE, BALANCE_MINOR, 1, 1) is None
+    assert thresholds(data_of(walk(700, 3)), RULES, 1, 1) is NoMap.SHORT
 
 
 def test_the_shadow_of_a_refused_signal_is_the_trade_that_would_have_been() -> None:
@@ -126,6 +139,33 @@ def test_the_shadow_of_a_refused_signal_is_the_trade_that_would_have_been() -> N
     assert shadows["r"][0] == pytest.approx(first.pnl_minor / first.risk_minor, abs=0.02)  # the volume is another
 
 
+def test_shadows_are_those_of_a_backtest_that_begins_with_the_refused_bar() -> None:
+    """Each on its own, from so far back that nothing older is left in any average."""
+    data = data_of(walk(BARS, 6, moods=0.5))
+    silent = replace(data, sentiment=SentimentArrays(np.zeros(0, np.int64), np.zeros(0)))
+    result = backtest.run(silent, "rsi_sentiment", RULE, BALANCE_MINOR)
+    wanted, busy_ms = [], 0
+    for refusal in result.refusals:
+        decided = int(np.searchsorted(data.bars.end_ms, refusal.bar_end_ms))
+        if refusal.bar_end_ms < busy_ms:
+            continue
+        trades = backtest.run(data, "", RULE._replace(warmup_bars=decided + 1), BALANCE_MINOR).trades
+        if trades and trades[0].entry_ms < data.bars.end_ms[decided + 1]:
+            busy_ms = trades[0].exit_ms
+            wanted.append((refusal.bar_end_ms, trades[0].entry_ms, busy_ms, trades[0].pnl_minor))
+    columns = ["bar_end_ms", "entry_ms", "exit_ms", "pnl_minor"]
+    assert shadows_of(result, data)[columns].tolist() == wanted
+    assert len(wanted) > 30
+
+
+def test_refusals_without_a_shadow_are_as_quick_as_others() -> None:
+    """A stop too close for any order, and never a trade until the data end: each is asked one bar, not all of them."""
+    data = data_of(walk(20_000, 4))
+    result = backtest.run(data, "rsi_sentiment", RULE._replace(sl_ppm=100), BALANCE_MINOR)
+    assert len(result.refusals) > 3_000
+    assert len(shadows_of(result, data)) == 0
+
+
 def test_shadows_do_not_overlap() -> None:
     data = data_of(walk(BARS, 4))
     silent = replace(data, sentiment=SentimentArrays(np.zeros(0, np.int64), np.zeros(0)))
@@ -136,6 +176,25 @@ def test_shadows_do_not_overlap() -> None:
     (told,) = refused(result, shadows, 1)
     assert (told.reason, told.shadows) == (Reason.SENTIMENT_ABSENT, len(shadows))
     assert told.refusals == len(result.refusals) > len(shadows)
+    assert told.mean_r == pytest.approx(shadows["r"].mean())
+
+
+def test_a_reason_that_refused_winners_stands_out_and_one_that_refused_at_random_does_not() -> None:
+    result = edge().result
+    shadows = np.zeros(120, SHADOW)
+    shadows["reason"][60:] = Reason.LOSS_STREAK
+    shadows["reason"][:60] = Reason.SENTIMENT_WEAK
+    shadows["r"] = np.random.default_rng(1).standard_normal(120)
+    shadows["r"][60:] += 1.0
+    refusals = tuple(Refusal(0, 1, int(each)) for each in (*shadows["reason"], Reason.OPEN_GAP))
+    found = {each.reason: each for each in refused(replace(result, refusals=refusals), shadows, 1)}
+    assert (found[Reason.LOSS_STREAK].p or 1) < 0.01
+    assert (found[Reason.SENTIMENT_WEAK].p or 0) > 0.05
+    assert (found[Reason.OPEN_GAP].shadows, found[Reason.OPEN_GAP].p, found[Reason.OPEN_GAP].mean_r_band) == (
+        0,
+        None,
+        None,
+    )
 
 
 def test_a_signal_that_no_order_could_follow_has_no_shadow() -> None:
