@@ -1,7 +1,7 @@
 """Parameters that were found, before they are traded: on what, by which rules, and with which verdict.
 
 Parameters that nothing speaks for are traded live by those alone who say so. Never examined counts as NOISE, and so
-does a verdict on other rules of entry or exit than those that hold now.
+does a verdict on other rules of entry or exit than those that hold now, a rule of one's own by its text included.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def noise_notes(settings: Settings, *, is_accepted: bool) -> tuple[str, ...]:
         RefusedError: ``PARAMS_ARE_NOISE``: they would be traded live, dry run included, and nobody accepted that.
     """
     found = settings.found
-    if found is None or not found.is_noise:
+    if found is None or not (found.is_noise or _is_other_rule(found)):
         return ()
     if settings.run.environment is Environment.LIVE and not is_accepted:
         todo = f"Search better ones, or say {FLAG} to trade these all the same. {_why(found)}"
@@ -38,9 +38,13 @@ def _why(found: Found) -> str:
         return "These parameters were never examined, which counts as NOISE."
     if found.verdict == "NOISE":
         return " ".join(("The verdict on these parameters is NOISE.", *found.reasons))
-    return (
-        f"The verdict {found.verdict} was on another {', '.join(found.changed)}: that of these parameters is unknown."
-    )
+    changed = (*found.changed, *(("rule_file",) if _is_other_rule(found) else ()))
+    return f"The verdict {found.verdict} was on another {', '.join(changed)}: that of these parameters is unknown."
+
+
+def _is_other_rule(found: Found) -> bool:
+    """Return whether the text of a rule of one's own, which ``CORE_HASH`` ends with, is not what was examined."""
+    return found.core is not None and found.core.partition("-")[2] != CORE_HASH.partition("-")[2]
 
 
 def noted(found: Found | None, data: DataSet) -> DataSet:

@@ -105,3 +105,12 @@ def test_another_instrument_or_period_is_an_error(changed: dict[str, Any], code:
 def test_an_instrument_is_known_by_its_name_or_by_its_symbol() -> None:
     assert noted(replace(FOUND, instrument="other", symbol=PALM_OIL.symbol), DATA) == DATA
     assert noted(replace(FOUND, symbol="OTHER"), DATA) == DATA
+
+
+def test_a_rule_of_ones_own_that_was_edited_since_is_not_the_rule_that_was_examined(tmp_path: Path) -> None:
+    found = replace(FOUND, core=f"{CORE_HASH}-5eed")  # of a rule's text that is not in force here
+    with pytest.raises(RefusedError, match="PARAMS_ARE_NOISE") as refused:
+        noise_notes(settings(tmp_path, Environment.LIVE, found), is_accepted=False)
+    assert "was on another rule_file" in refused.value.todo
+    assert noise_notes(settings(tmp_path, Environment.LIVE, found), is_accepted=True)
+    assert noise_notes(settings(tmp_path, Environment.PAPER, found), is_accepted=False)
