@@ -240,14 +240,15 @@ def risk_adjusted(returns: Float64Array, a_year: float) -> tuple[float | None, B
 
 
 def geometry_win_rate(params: Params) -> float | None:
-    """Return stop / (stop + target), or None where a trail, a time exit or an RSI exit may end a trade first."""
+    """Return stop / (stop + target), or None where a trail, a time, an RSI or a pause may end a trade first."""
     percent = params.stop_kind == StopKind.PERCENT
     stop, target, trail = (
         (params.sl_ppm, params.tp_ppm, params.trail_ppm)
         if percent
         else (params.sl_atr, params.tp_atr, params.trail_atr)
     )
-    if trail > 0 or params.max_bars > 0 or params.rsi_exit > 0 or stop <= 0 or target <= 0:
+    ends_otherwise = trail > 0 or params.max_bars > 0 or params.rsi_exit > 0 or params.flat_before != 0
+    if ends_otherwise or stop <= 0 or target <= 0:
         return None
     return stop / (stop + target)
 

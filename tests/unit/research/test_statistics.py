@@ -118,7 +118,9 @@ def test_the_geometry_win_rate_is_stop_over_stop_plus_target() -> None:
     assert geometry_win_rate(atr) == 0.4
 
 
-@pytest.mark.parametrize("params", [Params(trail_ppm=1), Params(max_bars=9), Params(rsi_exit=50.0)])
+@pytest.mark.parametrize(
+    "params", [Params(trail_ppm=1), Params(max_bars=9), Params(rsi_exit=50.0), Params(flat_before=4)]
+)
 def test_there_is_no_geometry_win_rate_where_something_else_may_end_a_trade(params: Params) -> None:
     assert geometry_win_rate(params) is None
 
