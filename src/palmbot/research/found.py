@@ -19,6 +19,7 @@ from palmbot.errors import PalmbotError
 from palmbot.research.evidence import Tally, Target
 from palmbot.research.result import DataSet
 from palmbot.research.study import Study
+from palmbot.research.verdict import decisive
 
 FORMAT: Final = 1  # as ``config.params_file`` reads it
 
@@ -38,7 +39,7 @@ def document(study: Study, method: Method) -> dict[str, Any] | None:
     search, evidence = study.search, study.evidence
     if search.best is None or search.best_params is None:
         return None
-    walk = evidence.rolling
+    worse = decisive(evidence)
     return {
         "format": FORMAT,
         "version": palmbot.__version__,
@@ -57,7 +58,7 @@ def document(study: Study, method: Method) -> dict[str, Any] | None:
         "balance_minor": study.settings.balance_minor,
         "score": float(search.scores[search.best]),
         "in_sample": _tally(study.in_sample),
-        "out_of_sample": None if walk is None else _tally(walk.tally),
+        "out_of_sample": None if worse is None else _tally(worse.tally),
         "pbo": evidence.pbo,
         "dsr": evidence.deflated_sharpe,
         "p_shuffled": None if evidence.shuffled is None else evidence.shuffled.p,

@@ -1,0 +1,24 @@
+"""``best_params.json``: what it says of a study is what the study says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.sample_study import sample_study
+
+from palmbot.research.found import Method, document
+from palmbot.research.verdict import decisive
+
+
+def test_the_numbers_out_of_sample_are_those_of_the_walk_forward_that_decides() -> None:
+    study = sample_study()
+    assert study.evidence.rolling is not None
+    kept = study.evidence.rolling.tally
+    for factor in (0.5, 9.0):  # an anchored walk-forward that is worse, and one that is better
+        other = replace(study.evidence.rolling, kind="anchored", tally=replace(kept, profit_factor=factor))
+        rolling = replace(study.evidence.rolling, tally=replace(kept, profit_factor=1.2))
+        made = replace(study, evidence=replace(study.evidence, rolling=rolling, anchored=other))
+        content, worse = document(made, Method("grid", 9, 1, 30)), decisive(made.evidence)
+        assert content is not None
+        assert worse is not None
+        assert content["out_of_sample"]["profit_factor"] == worse.tally.profit_factor == min(factor, 1.2)
