@@ -158,7 +158,7 @@ def fan_figure(found: Fan | None) -> tuple[str, str]:
     plot.x_labels([float(len(trades) - 1) * 0.94], [f"{len(trades):,} trades"])
     own, at_one = found.drawdown_pct[-1], found.drawdown_at_1pct_pct[-1]
     about = (
-        f"The same trades drawn again in blocks, 2,000 times: 5-95 % and the middle. One path in twenty falls by "
+        f"The same trades drawn again and again in blocks: 5-95 % and the middle. One path in twenty falls by "
         f"{number_text(own, 1, '%')} or more at {percent_text(found.risk_fraction)} risk a trade, by "
         f"{number_text(at_one, 1, '%')} at 1 %."
     )
