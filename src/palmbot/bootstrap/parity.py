@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,11 @@ from palmbot.adapters.database import sqlite_url
 from palmbot.adapters.journal import Journal
 from palmbot.core.types import Instrument, Params, Side
 from palmbot.errors import UsageError
-from palmbot.research.parity import Lived, Parity, compare
+from palmbot.live.records import cash_of, kept_of
+from palmbot.model import JournalEvent
+from palmbot.orders.records import intent_of, order_event_of
+from palmbot.research.lived import Change, Lived, decided_by, held_trade, touched_by_hand
+from palmbot.research.parity import Parity, compare
 from palmbot.research.wording import minute_text, money_text
 from palmbot.settings import Settings
 
@@ -42,16 +46,25 @@ class ParityReport:
             f"{label}{span}: {found.bars} bars, {found.missed_bars} without the bot.",
             f"Trades: {len(found.lived)} ({self._money(ours)}), {backtest}, {found.equal} equal.",
         ]
+        if found.held is not None or found.tested_held is not None:
+            lines.append(f"Still open: {_open_text(found)}.")
         for each in found.differences:
             money = "" if each.pnl_minor is None else f"  {self._money(each.pnl_minor)}"
-            side = Side(each.side).name.lower()
-            lines.append(f"  {each.kind:<11} {minute_text(each.bar_end_ms)}  {side:<5}  {each.detail}{money}")
+            side = Side(each.side).name.lower() if each.side else ""
+            lines.append(f"  {each.kind:<15} {minute_text(each.bar_end_ms)}  {side:<5}  {each.detail}{money}")
         if not found.differences:
             lines.append("Nothing differs.")
         return "\n".join(lines)
 
     def _money(self, minor: int) -> str:
         return money_text(minor, self.money_digits)
+
+
+def _open_text(found: Parity) -> str:
+    """Return who still holds a trade."""
+    if found.held is None:
+        return "one in the backtest"
+    return "one here" if found.tested_held is None else "one here and in the backtest"
 
 
 def run_parity(settings: Settings, folder: Path | None, span_ms: tuple[int, int], progress: Progress) -> ParityReport:
@@ -64,30 +77,53 @@ def run_parity(settings: Settings, folder: Path | None, span_ms: tuple[int, int]
         raise UsageError("NO_JOURNAL", todo, file=file)
     lived = asyncio.run(_lived(file))
     progress("backtest", 0.5)
-    parity = compare(lived, replace(settings.instrument, core=lived.instrument), span_ms)
+    instrument = lived.changes[-1].instrument
+    parity = compare(lived, replace(settings.instrument, core=instrument), span_ms)
     progress("done", 1.0)
-    return ParityReport(parity, lived.instrument.money_digits, lived.is_synthetic)
+    return ParityReport(parity, instrument.money_digits, lived.is_synthetic)
 
 
 async def _lived(file: Path) -> Lived:
     journal = Journal.open(sqlite_url(file), inline=True)
     try:
-        started = journal.events("run_started")
-        bars = tuple(each.body for each in journal.events("bar_closed"))
+        started, bars = journal.events("run_started"), journal.events("bar_closed")
+        states, notes = journal.events("state"), journal.events("note")
+        events = [order_event_of(each) for each in journal.events("order_event")]
+        intents = [intent_of(each) for each in journal.events("intent")]
         trades, refusals = journal.trades(), journal.refusals()
     finally:
         await journal.close()
-    if not started or not any(body["live"] for body in bars):
+    if not started or not any(each.body["live"] for each in bars):
         raise UsageError("NOTHING_LIVED", "Let the bot close a bar first: there is nothing to compare yet.", file=file)
-    first, last = started[0].body, started[-1].body
+    holding = kept_of(max((*states, *bars), key=lambda each: int(each.body["serial"]))).holding
     return Lived(
-        bars=bars,
+        bars=tuple(each.body for each in bars),
         trades=trades,
         refusals=refusals,
-        profile=last["profile"],
-        params=Params(**last["params"]),
-        instrument=Instrument(**last["instrument"]),
-        period_ms=last["period_ms"],
-        balance_minor=first["start_balance_minor"],
-        is_synthetic=last["synthetic"],
+        changes=_changes(started, notes, int(bars[0].body["balance_minor"])),
+        period_ms=started[-1].body["period_ms"],
+        is_synthetic=started[-1].body["synthetic"],
+        held=None if holding is None else held_trade(holding.position),
+        decided=decided_by(events, intents),
+        touched=touched_by_hand(events, intents),
     )
+
+
+def _changes(started: Sequence[JournalEvent], notes: Sequence[JournalEvent], balance_minor: int) -> tuple[Change, ...]:
+    """Return how the bot began, and every deposit, withdrawal and start by other rules since, in order of time."""
+    found = [_began(started[0], balance_minor)]
+    for event in sorted((*started[1:], *notes), key=lambda each: each.ts_ms):
+        delta_minor = cash_of(event)
+        if delta_minor is not None:
+            found.append(replace(found[-1], ts_ms=event.ts_ms, cash_minor=delta_minor))
+        elif event.kind == "run_started":
+            new = _began(event, 0)
+            if replace(found[-1], ts_ms=new.ts_ms, cash_minor=0) != new:
+                found.append(new)
+    return tuple(found)
+
+
+def _began(started: JournalEvent, balance_minor: int) -> Change:
+    body = started.body
+    rules = (body["profile"], Params(**body["params"]), Instrument(**body["instrument"]))
+    return Change(started.ts_ms, balance_minor, *rules)

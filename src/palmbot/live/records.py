@@ -13,6 +13,7 @@ from palmbot.model import BrokerPosition, JournalEvent, OrderEvent
 from palmbot.orders.book import Holding
 from palmbot.orders.records import event_of_order_event
 
+_CASH = "cash "
 _HOLDING = tuple(field.name for field in fields(Holding))
 _MARK = tuple(field.name for field in fields(Mark))
 _POSITION = tuple(field.name for field in fields(BrokerPosition))
@@ -142,3 +143,14 @@ def breaker(ts_ms: int, reason: int, until_ms: int) -> JournalEvent:
 def note(ts_ms: int, text: str) -> JournalEvent:
     """Return the record of anything worth remembering."""
     return JournalEvent("note", ts_ms, {"text": text})
+
+
+def cash(ts_ms: int, delta_minor: int) -> JournalEvent:
+    """Return the record of a deposit (positive) or withdrawal (negative)."""
+    return note(ts_ms, f"{_CASH}{delta_minor}")
+
+
+def cash_of(event: JournalEvent) -> int | None:
+    """Return what a record of ``cash`` moved the balance by; None of any other."""
+    text = str(event.body.get("text", "")) if event.kind == "note" else ""
+    return int(text.removeprefix(_CASH)) if text.startswith(_CASH) else None

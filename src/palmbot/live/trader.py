@@ -182,7 +182,7 @@ class Trader:
         self.book.balance_minor = event.balance_minor
         if self.state is not None:
             self._guards(breakers.shifted(self.state.breakers, event.delta_minor))
-        self.outbox.append(records.note(event.ts_ms, f"cash {event.delta_minor}"))
+        self.outbox.append(records.cash(event.ts_ms, event.delta_minor))
         self.keep_state(event.ts_ms)
 
     def on_terms(self, event: TermsEvent) -> None:

@@ -41,9 +41,7 @@ def run(data: DataSet, profile: str, params: Params, start_balance_minor: int) -
         balance_minor=outcome.balance_minor,
         equity_end_minor=outcome.equity_minor,
         trades=trades_of(tape),
-        refusals=tuple(
-            Refusal(*row[1:]) for row in _of_kind(tape.events, Entry.REFUSAL, len(REFUSAL_COLUMNS)).tolist()
-        ),
+        refusals=refusals_of(tape),
         costs=costs,
         equity_ts_ms=data.bars.end_ms,
         equity_minor=tape.equity,
@@ -81,6 +79,11 @@ def foreseen(data: DataSet, flat_before: int) -> DataSet:
 def trades_of(tape: Tape) -> tuple[Trade, ...]:
     """Return the closed trades on ``tape``, in order."""
     return tuple(_trade(row) for row in _of_kind(tape.events, Entry.TRADE, len(TRADE_COLUMNS)).tolist())
+
+
+def refusals_of(tape: Tape) -> tuple[Refusal, ...]:
+    """Return the signals on ``tape`` that came to nothing, in order."""
+    return tuple(Refusal(*row[1:]) for row in _of_kind(tape.events, Entry.REFUSAL, len(REFUSAL_COLUMNS)).tolist())
 
 
 def halts_of(tape: Tape) -> tuple[tuple[int, int], ...]:

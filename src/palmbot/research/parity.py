@@ -4,16 +4,21 @@ The journal tells every bar that the bot closed, the sentiment that it knew, its
 compiled code trades the same bars again, with the costs of the configuration. Where all agree, nothing was in the way.
 Else each difference has one name:
 
-============  ===========================================================================================
-spread        the real spread was not the configured one
-slippage      a fill was worse or better than the quote by more than configured
-latency       the fill came later than the first tick of its bar
-missed bar    the bot was not there when the bar closed
-breaker       a breaker that only one of both had tripped stopped an entry
-reject        the broker, the link or the account's money said no
-data          the tick path inside a bar, a late quote or another feed decided otherwise
-follows       a consequence of an earlier difference: the account was not in the same position, or not as large
-============  ===========================================================================================
+===============  ========================================================================================
+spread           the real spread was not the configured one
+slippage         a fill was worse or better than the quote by more than configured
+latency          the fill came later than the first tick of its bar
+missed bar       the bot was not there when the bar closed
+breaker          a breaker that only one of both had tripped stopped an entry
+reject           the broker, the link or the account's money said no
+partial fill     the broker filled less than was asked for
+costs            swap, commission or fee were not the configured ones
+manual           a person closed the position or moved its levels in the platform
+cash             a deposit or withdrawal; the backtest has it too from then on
+open at the end  one of both still holds what the other has closed, or the bars end before one can
+data             the tick path inside a bar, a late quote or another feed decided otherwise
+follows          a consequence of an earlier difference: the account was in another position, or not as large
+===============  ========================================================================================
 """
 
 from __future__ import annotations
@@ -25,13 +30,16 @@ from typing import Any
 import numpy as np
 
 from palmbot.core.fills import spread_px
-from palmbot.core.types import BarArrays, Instrument, Int64Array, Params, Reason, RollArrays, SentimentArrays, Side
+from palmbot.core.types import Instrument, Int64Array, Reason, Side
+from palmbot.errors import UsageError
 from palmbot.instruments import InstrumentSpec
 from palmbot.model import Refusal, Trade
-from palmbot.research import backtest
-from palmbot.research.result import DataSet, RunResult
+from palmbot.research.lived import OPEN_MS, Lived
+from palmbot.research.retest import Retest, decided_ms, retested
+from palmbot.research.wording import minute_text, money_text
 
 LATE_MS = 1_000  # after the first tick of a bar a fill is late
+CHARGES_PPM = 10_000  # by which charges may differ because the prices do
 LIVE_ONLY = frozenset({Reason.STALE_FEED, Reason.WIDE_SPREAD, Reason.REJECT_STREAK, Reason.HALT_MANUAL})
 SAID_NO = frozenset(
     {
@@ -47,34 +55,22 @@ _LAST_BREAKER = Reason.OPEN_GAP
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
-    """What a journal tells of one bot: ``bars`` are the bodies of its ``bar_closed`` records, in order."""
-
-    bars: Sequence[Mapping[str, Any]]
-    trades: tuple[Trade, ...]
-    refusals: tuple[Refusal, ...]
-    profile: str
-    params: Params
-    instrument: Instrument
-    period_ms: int
-    balance_minor: int
-    is_synthetic: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Difference:
     """One difference. ``pnl_minor``: what it moved the result of the bot by, where that can be told."""
 
     kind: str
     bar_end_ms: int  # of the bar that decided
-    side: int
+    side: int  # 0 where it is about no trade
     detail: str
     pnl_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The comparison of ``from_ms`` to ``to_ms``. ``equal`` trades agree in everything but their exact instant."""
+    """The comparison of ``from_ms`` to ``to_ms``. ``equal`` trades agree in everything but their exact instant.
+
+    ``lived`` and ``tested`` are closed trades; the ``held`` ones had no end in these bars.
+    """
 
     from_ms: int
     to_ms: int
@@ -82,6 +78,8 @@ class Parity:
     missed_bars: int
     lived: tuple[Trade, ...]
     tested: tuple[Trade, ...]
+    held: Trade | None
+    tested_held: Trade | None
     equal: int
     differences: tuple[Difference, ...]
 
@@ -94,6 +92,8 @@ class Parity:
             "missed_bars": self.missed_bars,
             "trades": len(self.lived),
             "backtest_trades": len(self.tested),
+            "open": int(self.held is not None),
+            "backtest_open": int(self.tested_held is not None),
             "equal": self.equal,
             "pnl_minor": sum(each.pnl_minor for each in self.lived),
             "backtest_pnl_minor": sum(each.pnl_minor for each in self.tested),
@@ -101,7 +101,7 @@ class Parity:
                 {
                     "kind": each.kind,
                     "bar_end_ms": each.bar_end_ms,
-                    "side": Side(each.side).name.lower(),
+                    "side": Side(each.side).name.lower() if each.side else None,
                     "detail": each.detail,
                     "pnl_minor": each.pnl_minor,
                 }
@@ -114,190 +114,242 @@ def compare(lived: Lived, spec: InstrumentSpec, span_ms: tuple[int, int]) -> Par
     """Return the comparison of what was lived with a backtest of the same bars, for trades decided within ``span_ms``.
 
     Raises:
+        UsageError: no bar closed within the span while the bot was there.
         RefusedError: the backtest's account would have been stopped out.
     """
-    tested = _backtest(lived, spec)
-    bars = {int(body["end_ms"]): body for body in lived.bars}
-    ends = np.array(sorted(bars), np.int64)
-    first_live_ms = next((int(body["end_ms"]) for body in lived.bars if body["live"]), 0)
+    ends = lived.ends_ms
+    first_live_ms = next((int(body["end_ms"]) for body in lived.bars if body["live"]), OPEN_MS)
     from_ms, to_ms = max(span_ms[0], first_live_ms), min(span_ms[1], int(ends[-1]))
-
-    def decided_ms(trade: Trade) -> int:
-        return int(ends[max(int(np.searchsorted(ends, trade.entry_ms, side="right")) - 1, 0)])
+    inside = [body for body in lived.bars if from_ms <= body["end_ms"] <= to_ms]
+    if not inside:
+        raise UsageError(
+            "NO_BARS",
+            "Choose a --from and --to within the time that the bot was there.",
+            first_bar=minute_text(first_live_ms),
+            last_bar=minute_text(int(ends[-1])),
+        )
+    tested = retested(lived, spec)
+    sides = _Sides(lived, tested, ends)
 
     def within(trades: Sequence[Trade]) -> dict[int, Trade]:
-        return {decided_ms(each): each for each in trades if from_ms <= decided_ms(each) <= to_ms}
+        decided = {sides.decided_ms(each): each for each in trades}
+        return {end_ms: trade for end_ms, trade in decided.items() if from_ms <= end_ms <= to_ms}
 
-    ours, theirs = within(lived.trades), within(tested.trades)
-    found: list[Difference] = []
+    ours, theirs = within(_with(lived.trades, lived.held)), within(_with(tested.trades, tested.held))
+    found = _cash(sides, (from_ms, to_ms))
     equal = 0
     for end_ms in sorted({*ours, *theirs}):
         one, other = ours.get(end_ms), theirs.get(end_ms)
         if one is not None and other is not None:
-            new = _of_pair(one, other, end_ms, (lived, bars, ends))
-            equal += not new
+            new = sides.of_pair(one, other, end_ms)
+            equal += not new and not _is_open(one)
         elif one is not None:
-            new = [_only_lived(one, end_ms, theirs, tested)]
+            new = [sides.only_lived(one, end_ms, theirs)]
         else:
-            new = [_only_tested(theirs[end_ms], end_ms, (lived, bars), ours)]
+            new = [sides.only_tested(theirs[end_ms], end_ms, ours)]
         found += new
-    inside = [body for body in lived.bars if from_ms <= body["end_ms"] <= to_ms]
     return Parity(
         from_ms=from_ms,
         to_ms=to_ms,
         bars=len(inside),
         missed_bars=sum(not body["live"] for body in inside),
-        lived=tuple(ours.values()),
-        tested=tuple(theirs.values()),
+        lived=tuple(each for each in ours.values() if not _is_open(each)),
+        tested=tuple(each for each in theirs.values() if not _is_open(each)),
+        held=next((each for each in ours.values() if _is_open(each)), None),
+        tested_held=next((each for each in theirs.values() if _is_open(each)), None),
         equal=equal,
-        differences=tuple(found),
+        differences=tuple(sorted(found, key=lambda each: each.bar_end_ms)),
     )
 
 
-def _backtest(lived: Lived, spec: InstrumentSpec) -> RunResult:
-    """Trade the bars of the journal again; the bars of its history are history here too."""
-    history = next((place for place, body in enumerate(lived.bars) if body["live"]), len(lived.bars))
-    params = lived.params._replace(warmup_bars=max(lived.params.warmup_bars, history + 1))
-    data = _series(lived, spec)
-    return backtest.run(data, lived.profile, params, lived.balance_minor)
+def _with(trades: tuple[Trade, ...], held: Trade | None) -> tuple[Trade, ...]:
+    return trades if held is None else (*trades, held)
 
 
-def _series(lived: Lived, spec: InstrumentSpec) -> DataSet:
-    columns = {name: _column(lived.bars, name) for name in BarArrays._fields if name in lived.bars[0]}
-    none = np.zeros(0, np.int64)
-    known: dict[int, float] = {}
-    for body in lived.bars:
-        if body["sentiment"] is not None:
-            known[int(body["sentiment_known_ms"])] = float(body["sentiment"])
-    sentiment = SentimentArrays(np.array(sorted(known), np.int64), np.array([known[each] for each in sorted(known)]))
-    return DataSet(
-        name="journal",
-        spec=spec,
-        period_ms=lived.period_ms,
-        adjustment="none",
-        bars=BarArrays(**{name: columns.get(name, none) for name in BarArrays._fields}),
-        rolls=RollArrays(none, none),
-        sentiment=sentiment,
-        rows_read=len(lived.bars),
-        rows_outside_session=0,
-        notes=(),
-        fingerprint="",
-        synthetic=lived.is_synthetic,
-    )
+def _is_open(trade: Trade) -> bool:
+    return trade.exit_ms >= OPEN_MS
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Int64Array:
-    return np.array([row[name] for row in rows], np.int64)
-
-
-_Known = tuple[Lived, Mapping[int, Mapping[str, Any]]]
-_Bars = tuple[Lived, Mapping[int, Mapping[str, Any]], Int64Array]
-
-
-def _of_pair(one: Trade, other: Trade, end_ms: int, known: _Bars) -> list[Difference]:
-    """Return what differs between the same trade lived and tested."""
+def _cash(sides: _Sides, span_ms: tuple[int, int]) -> list[Difference]:
+    """Return a line for each deposit and withdrawal: both accounts have it, so that later trades compare."""
     found = []
-    if one.side != other.side:
-        detail = f"{Side(one.side).name.lower()} here, {Side(other.side).name.lower()} in the backtest"
-        return [Difference("data", end_ms, one.side, detail)]
-    worse_px = one.side * (one.entry_px - other.entry_px)
-    if worse_px != 0:
-        found.append(_at_entry(one, end_ms, worse_px, known))
-    if one.exit_reason != other.exit_reason:
-        names = (Reason(one.exit_reason).name, Reason(other.exit_reason).name)
-        found.append(Difference("data", end_ms, one.side, f"ended by {names[0]}, in the backtest by {names[1]}"))
-    elif one.exit_px != other.exit_px and one.exit_px - other.exit_px != one.entry_px - other.entry_px:
-        found.append(_at_exit(one, other, end_ms))
-    if one.volume_cu != other.volume_cu:
-        detail = f"volume {one.volume_cu} cu, in the backtest {other.volume_cu}: equity was not the same"
-        found.append(Difference("follows", end_ms, one.side, detail, one.pnl_minor - other.pnl_minor))
-    if not found and one.pnl_minor != other.pnl_minor:
-        charges = one.swap_minor - other.swap_minor, one.commission_minor - other.commission_minor
-        detail = f"swap differs by {charges[0]} and commission by {charges[1]} minor units"
-        found.append(Difference("data", end_ms, one.side, detail, one.pnl_minor - other.pnl_minor))
+    for change in sides.lived.changes[1:]:
+        end_ms = decided_ms(sides.ends, change.ts_ms)
+        if change.cash_minor != 0 and span_ms[0] <= end_ms <= span_ms[1]:
+            word = "deposit" if change.cash_minor > 0 else "withdrawal"
+            amount = money_text(abs(change.cash_minor), change.instrument.money_digits)
+            found.append(Difference("cash", end_ms, 0, f"{word} of {amount}: the backtest has it too from here on"))
     return found
 
 
-def _at_entry(one: Trade, end_ms: int, worse_px: int, known: _Bars) -> Difference:
-    lived, bars, ends = known
-    place = int(np.searchsorted(ends, end_ms)) + 1
-    body = bars[int(ends[place])] if place < len(ends) else None
-    rate_e8 = int((bars[end_ms] if body is None else body)["rate_e8"])
-    cost = -_money(lived.instrument, worse_px, one.volume_cu, rate_e8)
-    if body is not None and one.entry_ms - int(body["ts_ms"]) > LATE_MS:
-        late_ms = one.entry_ms - int(body["ts_ms"])
-        detail = f"filled {late_ms} ms after the first tick, {_worse(worse_px)}"
-        return Difference("latency", end_ms, one.side, detail, cost)
-    if one.side == Side.LONG and body is not None:
-        usual_px = spread_px(lived.instrument, int(body["open_px"]))
-        if worse_px == int(body["spread_px"]) - usual_px:
-            detail = f"spread {int(body['spread_px']) / 1e5:g}, configured {usual_px / 1e5:g}"
-            return Difference("spread", end_ms, one.side, detail, cost)
-    return Difference("slippage", end_ms, one.side, f"entered {_worse(worse_px)} than configured", cost)
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Both sides of the comparison, and the rules that name what differs."""
+
+    lived: Lived
+    tested: Retest
+    ends: Int64Array
+
+    def decided_ms(self, trade: Trade) -> int:
+        """Return the end of the bar that decided ``trade``: by its order, else by the time of its entry."""
+        return self.lived.decided.get(trade.entry_ms, decided_ms(self.ends, trade.entry_ms))
+
+    def body(self, end_ms: int) -> Mapping[str, Any]:
+        """Return the record of the bar that ended then."""
+        return self.lived.bars[int(np.searchsorted(self.ends, end_ms))]
+
+    def after(self, end_ms: int) -> Mapping[str, Any] | None:
+        """Return the record of the bar after the one that ended then; None where it has not closed."""
+        place = int(np.searchsorted(self.ends, end_ms)) + 1
+        return self.lived.bars[place] if place < len(self.ends) else None
+
+    # -- a trade of both
+
+    def of_pair(self, one: Trade, other: Trade, end_ms: int) -> list[Difference]:
+        """Return what differs between the same trade lived and tested."""
+        if one.side != other.side:
+            detail = f"{_side(one)} here, {_side(other)} in the backtest"
+            return [Difference("data", end_ms, one.side, detail)]
+        found = []
+        worse_px = one.side * (one.entry_px - other.entry_px)
+        if worse_px != 0:
+            found.append(self._at_entry(one, end_ms, worse_px))
+        ended = self._at_end(one, other, end_ms)
+        found += ended
+        if one.volume_cu != other.volume_cu:
+            found.append(self._volume(one, other, end_ms))
+        elif one.exit_reason == other.exit_reason:
+            found += _charges(one, other, end_ms, is_alone=not found)
+        return found
+
+    def _at_entry(self, one: Trade, end_ms: int, worse_px: int) -> Difference:
+        body = self.after(end_ms)
+        rate_e8 = int((self.body(end_ms) if body is None else body)["rate_e8"])
+        cost = -_money(self.lived.changes[-1].instrument, worse_px, one.volume_cu, rate_e8)
+        if body is not None and one.entry_ms - int(body["ts_ms"]) > LATE_MS:
+            late_ms = one.entry_ms - int(body["ts_ms"])
+            detail = f"filled {late_ms} ms after the first tick, {_worse(worse_px)}"
+            return Difference("latency", end_ms, one.side, detail, cost)
+        if one.side == Side.LONG and body is not None:
+            usual_px = spread_px(self.lived.changes[-1].instrument, int(body["open_px"]))
+            if worse_px == int(body["spread_px"]) - usual_px:
+                detail = f"spread {int(body['spread_px']) / 1e5:g}, configured {usual_px / 1e5:g}"
+                return Difference("spread", end_ms, one.side, detail, cost)
+        return Difference("slippage", end_ms, one.side, f"entered {_worse(worse_px)} than configured", cost)
+
+    def _at_end(self, one: Trade, other: Trade, end_ms: int) -> list[Difference]:
+        """Return what differs at the end of a trade: one line at most."""
+        is_same = one.exit_reason == other.exit_reason
+        if is_same and (_is_open(one) or one.exit_px - other.exit_px in (0, one.entry_px - other.entry_px)):
+            return []
+        pnl_minor = None if _is_open(one) or _is_open(other) else one.pnl_minor - other.pnl_minor
+        ends = f"ended by {_reason(one)}, in the backtest by {_reason(other)}"
+        if _is_open(one):
+            ends = f"still held here, in the backtest ended by {_reason(other)}"
+        elif _is_open(other):
+            ends = f"ended by {_reason(one)}, still held in the backtest"
+        touched = self.lived.touched.get(one.entry_ms, "closed by hand" if one.exit_reason == Reason.MANUAL else "")
+        if touched:
+            return [Difference("manual", end_ms, one.side, f"{touched}: {ends}", pnl_minor)]
+        if is_same:
+            return [_worse_end(one, other, end_ms)]
+        kind = "open at the end" if _is_open(one) or _is_open(other) else "data"
+        return [Difference(kind, end_ms, one.side, ends, pnl_minor)]
+
+    def _volume(self, one: Trade, other: Trade, end_ms: int) -> Difference:
+        pnl_minor = None if _is_open(one) or _is_open(other) else one.pnl_minor - other.pnl_minor
+        asked_cu = int(self.body(end_ms)["volume_cu"])
+        if one.volume_cu < asked_cu:
+            detail = f"{one.volume_cu} cu of {asked_cu} were filled"
+            return Difference("partial fill", end_ms, one.side, detail, pnl_minor)
+        detail = f"volume {one.volume_cu} cu, in the backtest {other.volume_cu}: equity was not the same"
+        return Difference("follows", end_ms, one.side, detail, pnl_minor)
+
+    # -- a trade of one
+
+    def only_lived(self, one: Trade, end_ms: int, theirs: Mapping[int, Trade]) -> Difference:
+        """Name why the backtest did not take a trade of the bot."""
+        pnl_minor = None if _is_open(one) else one.pnl_minor
+
+        def named(kind: str, detail: str) -> Difference:
+            return Difference(kind, end_ms, one.side, detail, pnl_minor)
+
+        if end_ms == self.ends[-1]:
+            return named("open at the end", "the bars end with its decision, where the backtest cannot enter")
+        if _is_held(theirs, end_ms):
+            return named("follows", "the backtest was in another trade")
+        refused = _refused(self.tested.refusals, end_ms)
+        if refused is not None:
+            kind = "breaker" if refused <= _LAST_BREAKER else "data"
+            return named(kind, f"the backtest refused it: {refused.name}")
+        return named("data", "the backtest saw no signal at this bar")
+
+    def only_tested(self, other: Trade, end_ms: int, ours: Mapping[int, Trade]) -> Difference:
+        """Name why the bot did not take a trade of the backtest."""
+        body = self.body(end_ms)
+
+        def named(kind: str, detail: str) -> Difference:
+            return Difference(kind, end_ms, other.side, detail, None if _is_open(other) else -other.pnl_minor)
+
+        if not body["live"]:
+            return named("missed bar", "the bot was not there when the bar closed")
+        refused = _refused(self.lived.refusals, end_ms)
+        if refused is not None:
+            return named(_kind_of_refusal(refused), f"refused: {refused.name}")
+        decided = Reason(int(body["reason"]))
+        if _is_held(ours, end_ms) or decided == Reason.HOLDING:
+            return named("follows", "the bot was in another trade")
+        if body["action"]:
+            return named("missed bar", f"decided {decided.name}, and nothing followed")
+        return named("data", f"the bot decided {decided.name}")
 
 
-def _at_exit(one: Trade, other: Trade, end_ms: int) -> Difference:
+def _kind_of_refusal(reason: Reason) -> str:
+    if reason in SAID_NO:
+        return "reject"
+    return "breaker" if reason <= _LAST_BREAKER or reason in LIVE_ONLY else "data"
+
+
+def _refused(refusals: Sequence[Refusal], end_ms: int) -> Reason | None:
+    return next((Reason(each.reason) for each in refusals if each.bar_end_ms == end_ms), None)
+
+
+def _worse_end(one: Trade, other: Trade, end_ms: int) -> Difference:
     worse = one.side * (other.exit_px - one.exit_px)
-    reason = Reason(one.exit_reason).name
     kind = "spread" if one.exit_reason == Reason.TP else "slippage"
-    detail = f"{reason} filled {_worse(worse)} than in the backtest"
+    detail = f"{_reason(one)} filled {_worse(worse)} than in the backtest"
     return Difference(kind, end_ms, one.side, detail, one.pnl_minor - other.pnl_minor)
 
 
-def _only_lived(one: Trade, end_ms: int, theirs: Mapping[int, Trade], tested: RunResult) -> Difference:
-    """Name why the backtest did not take a trade of the bot."""
-    if _is_held(theirs.values(), end_ms):
-        return Difference("follows", end_ms, one.side, "the backtest was in another trade", one.pnl_minor)
-    refused = next((each for each in tested.refusals if each.bar_end_ms == end_ms), None)
-    if refused is not None:
-        reason = Reason(refused.reason)
-        kind = "breaker" if reason <= _LAST_BREAKER else "data"
-        return Difference(kind, end_ms, one.side, f"the backtest refused it: {reason.name}", one.pnl_minor)
-    return Difference("data", end_ms, one.side, "the backtest saw no signal at this bar", one.pnl_minor)
+def _charges(one: Trade, other: Trade, end_ms: int, *, is_alone: bool) -> list[Difference]:
+    """Return what swap, commission and fee differ by, where the prices do not explain it."""
+    names = ("swap", "commission", "fee")
+    amounts = [(getattr(one, f"{name}_minor"), getattr(other, f"{name}_minor")) for name in names]
+    differ = {
+        name: ours - theirs
+        for name, (ours, theirs) in zip(names, amounts, strict=True)
+        if abs(ours - theirs) > (0 if is_alone else 1 + abs(theirs) * CHARGES_PPM // 1_000_000)
+    }
+    if not differ:
+        return []
+    detail = ", ".join(f"{name} {minor:+d} minor units" for name, minor in differ.items())
+    return [Difference("costs", end_ms, one.side, detail, sum(differ.values()))]
 
 
-def _only_tested(other: Trade, end_ms: int, known: _Known, ours: Mapping[int, Trade]) -> Difference:
-    """Name why the bot did not take a trade of the backtest."""
-    lived, bars = known
-    body = bars[end_ms]
-    if not body["live"]:
-        return Difference(
-            "missed bar", end_ms, other.side, "the bot was not there when the bar closed", -other.pnl_minor
-        )
-    refused = next((each for each in lived.refusals if each.bar_end_ms == end_ms), None)
-    if refused is not None:
-        reason = Reason(refused.reason)
-        kind = (
-            "reject" if reason in SAID_NO else "breaker" if reason <= _LAST_BREAKER or reason in LIVE_ONLY else "data"
-        )
-        return Difference(kind, end_ms, other.side, f"refused: {reason.name}", -other.pnl_minor)
-    if _is_held(ours.values(), end_ms) or Reason(int(body["reason"])) == Reason.HOLDING:
-        return Difference("follows", end_ms, other.side, "the bot was in another trade", -other.pnl_minor)
-    decided = Reason(int(body["reason"])).name
-    if body["action"] and _is_open(lived, end_ms):
-        return Difference("data", end_ms, other.side, "the bot's is still open, the backtest's ended")
-    if body["action"]:
-        return Difference(
-            "missed bar", end_ms, other.side, f"decided {decided}, and nothing followed", -other.pnl_minor
-        )
-    return Difference("data", end_ms, other.side, f"the bot decided {decided}", -other.pnl_minor)
+def _side(trade: Trade) -> str:
+    return Side(trade.side).name.lower()
+
+
+def _reason(trade: Trade) -> str:
+    return Reason(trade.exit_reason).name
 
 
 def _worse(px: float) -> str:
     return f"{abs(px) / 1e5:g} {'worse' if px > 0 else 'better'}"
 
 
-def _is_held(trades: Any, end_ms: int) -> bool:  # noqa: ANN401 - any view of trades
-    return any(each.entry_ms < end_ms < each.exit_ms for each in trades)
-
-
-def _is_open(lived: Lived, end_ms: int) -> bool:
-    """Whether the position that the bot held at its last bar is the one that the bar ``end_ms`` decided."""
-    held = lived.bars[-1].get("holding")
-    if held is None:
-        return False
-    open_ms = held["position"]["open_ms"]
-    return bool(end_ms == max((body["end_ms"] for body in lived.bars if body["end_ms"] <= open_ms), default=0))
+def _is_held(trades: Mapping[int, Trade], end_ms: int) -> bool:
+    return any(each.entry_ms < end_ms < each.exit_ms for each in trades.values())
 
 
 def _money(instrument: Instrument, px: int, volume_cu: int, rate_e8: int) -> int:

@@ -11,7 +11,8 @@ from bench.planted import BALANCE_MINOR, BASE, data_of, walk
 from palmbot.core.types import Reason
 from palmbot.model import Refusal
 from palmbot.research import backtest
-from palmbot.research.parity import Difference, Lived, compare
+from palmbot.research.lived import OPEN_MS, Change, Lived
+from palmbot.research.parity import Difference, compare
 
 DATA = data_of(walk(600, 2))
 RULE = BASE._replace(losses_max=0, drawdown_bp=0, daily_loss_bp=0, spike_bp=0, open_gap_max_bp=0)
@@ -25,19 +26,16 @@ def lived(**bar: Any) -> Lived:
     names = ("ts_ms", "end_ms", "open_px", "high_px", "low_px", "close_px")
     for row in zip(*(getattr(DATA.bars, name).tolist() for name in names), strict=True):
         body = dict(zip(names, row, strict=True)) | {"rate_e8": 100_000_000, "spread_px": 0, "live": True}
-        body |= {"action": 0, "reason": int(Reason.NO_SIGNAL), "sentiment": 0.0, "sentiment_known_ms": 0}
-        bodies.append(body | {"holding": None})
+        body |= {"action": 0, "volume_cu": 0, "reason": int(Reason.NO_SIGNAL)}
+        bodies.append(body | {"sentiment": 0.0, "sentiment_known_ms": 0})
     decided = max(place for place, body in enumerate(bodies) if body["end_ms"] <= FIRST.entry_ms)
     bodies[decided] |= bar
     return Lived(
         bars=bodies,
         trades=TESTED.trades,
         refusals=TESTED.refusals,
-        profile="rsi_sentiment",
-        params=RULE,
-        instrument=DATA.spec.core,
+        changes=(Change(0, BALANCE_MINOR, "rsi_sentiment", RULE, DATA.spec.core),),
         period_ms=DATA.period_ms,
-        balance_minor=BALANCE_MINOR,
         is_synthetic=True,
     )
 
@@ -78,13 +76,21 @@ def test_another_volume_follows() -> None:
     assert first(replace(lived(), trades=(other, *TESTED.trades[1:]))).kind == "follows"
 
 
-def test_a_trade_that_the_bot_still_holds_was_not_missed() -> None:
-    run = lived(action=1, reason=int(Reason.ENTRY_LONG))
-    held = {"position": {"open_ms": FIRST.entry_ms}}
-    bars = (*run.bars[:-1], {**run.bars[-1], "holding": held})
-    told = first(replace(run, bars=bars, trades=()))
-    assert (told.kind, told.pnl_minor) == ("data", None)
-    assert "still open" in told.detail
+def test_a_trade_that_only_the_bot_still_holds_is_open_at_the_end() -> None:
+    held = replace(FIRST, exit_ms=OPEN_MS, exit_reason=int(Reason.NONE), exit_px=0.0, pnl_minor=0)
+    told = compare(replace(lived(), trades=TESTED.trades[1:], held=held), DATA.spec, (0, 1 << 52))
+    assert [(each.kind, each.pnl_minor) for each in told.differences] == [("open at the end", None)]
+    assert told.differences[0].detail.startswith("still held here, in the backtest ended by ")
+    assert (told.held, told.tested_held) == (held, None)
+    assert told.equal == len(told.lived) == len(TESTED.trades) - 1
+
+
+def test_a_late_fill_belongs_to_the_bar_that_its_order_names() -> None:
+    later = replace(FIRST, entry_ms=FIRST.entry_ms + DATA.period_ms, entry_px=FIRST.entry_px + FIRST.side)
+    end_ms = max(body["end_ms"] for body in lived().bars if body["end_ms"] <= FIRST.entry_ms)
+    run = replace(lived(), trades=(later, *TESTED.trades[1:]), decided={later.entry_ms: end_ms})
+    assert first(run).kind == "latency"
+    assert len(compare(run, DATA.spec, (0, 1 << 52)).differences) == 1
 
 
 def test_what_a_worse_entry_cost_is_told_in_the_money_of_the_account() -> None:
