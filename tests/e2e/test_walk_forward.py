@@ -70,6 +70,18 @@ def test_it_says_the_verdict_first(folder: Path) -> None:
     assert "walk-forward, anchored" in done.stdout
 
 
+def test_a_folder_that_cannot_be_written_costs_the_files_and_not_the_answer(folder: Path) -> None:
+    done = palmbot(folder, *WORDS, "--json", "--out", "bars.parquet/kept")
+    assert done.returncode == 2
+    assert "OUTPUT_NOT_WRITABLE" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["error"]["code"] == "OUTPUT_NOT_WRITABLE"
+    assert told["walk_forward"]["rolling"]["windows"]
+    done = palmbot(folder, *WORDS, "--out", "bars.parquet/kept")
+    assert done.stdout.splitlines()[1] in {"ROBUST", "WEAK", "NOISE"}
+    assert "Kept in" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -10,7 +10,7 @@ from typing import Any
 
 from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import plan_of, threads_of
-from palmbot.errors import UsageError
+from palmbot.errors import PalmbotError, UsageError
 from palmbot.research import data, output, report_study
 from palmbot.research.backtest import foreseen
 from palmbot.research.evaluate import on_threads
@@ -26,19 +26,29 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the command shows: one JSON object, or text; and where its files are, if anywhere."""
+    """What the command shows: one JSON object, or text; and where its files are, if anywhere.
+
+    Attributes:
+        error: why they could not be written.
+    """
 
     study: Study
     folder: Path | None
+    error: PalmbotError | None = None
 
     @property
     def exit_code(self) -> int:
         """0, also where the verdict is NOISE; 130 where an interrupt cut the examination short."""
-        return INTERRUPTED if self.study.unexamined else 0
+        if self.study.unexamined:
+            return INTERRUPTED
+        return 0 if self.error is None else self.error.exit_code
 
     def to_json(self) -> dict[str, Any]:
-        """Return the contract's object of ``optimize``, for this search."""
-        return self.study.to_json()
+        """Return the contract's object of ``optimize``, for this search; with ``error`` where something went wrong."""
+        body = self.study.to_json()
+        if self.error is not None:
+            body["error"] = {"code": self.error.code, "todo": self.error.todo, "facts": self.error.facts}
+        return body
 
     def text(self) -> str:
         """Return the study for a person."""
@@ -77,8 +87,11 @@ def run_walk_forward(settings: Settings, windows: int, out: Path | None, progres
         threads=threads,
     )
     made = study(series, plan.searcher(on_threads(settings.balance_minor, 1)), plan.base, how, progress)
-    if out is not None:
-        _write(made, out)
+    try:
+        if out is not None:
+            _write(made, out)
+    except PalmbotError as error:  # what was found is shown all the same
+        return Output(made, None, error)
     return Output(made, out)
 
 

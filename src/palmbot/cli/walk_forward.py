@@ -30,4 +30,6 @@ def walk_forward(options: WalkForwardOptions) -> Answer:
         print_note(COMPILING)
     with progress() as report:
         output = run_walk_forward(settings, options.windows, options.out, report, print_note)
+    if output.error is not None:
+        print_note(str(output.error))
     return Answer(output.to_json(), output.text(), exit_code=output.exit_code)
