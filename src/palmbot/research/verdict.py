@@ -168,8 +168,11 @@ def _luck(evidence: Evidence, proof: Proof) -> str:
 def _unseen(evidence: Evidence) -> str:
     """Return what the worse walk-forward came to, in words."""
     worse = decisive(evidence)
-    if worse is None or worse.tally.profit_factor is None:
+    if worse is None or worse.tally.trades == 0:
         return "On bars that the search had not seen there are too few trades to say what it is worth."
+    if worse.tally.profit_factor is None:
+        none = f"none of {worse.tally.trades} trades lost"
+        return f"On bars that the search had not seen {none}: without a loss nothing says how bad one would be."
     factor = worse.tally.profit_factor
     seen = f"on bars that the search had not seen: {worse.tally.trades} trades had profit factor {number_text(factor)}"
     if factor <= PROFIT_FACTOR_MIN:

@@ -123,6 +123,13 @@ def test_an_interrupted_examination_is_noise_and_says_what_was_not_examined() ->
     assert verdict.reasons[0] == "The examination was interrupted; not examined: overfitting, shuffled prices."
 
 
+def test_trades_of_which_none_lost_are_not_called_too_few() -> None:
+    reasons = verdict_of(replace(ROBUST, rolling=walked(None, None))).reasons
+    assert "none of 200 trades lost" in reasons[1]
+    none = walked(None, None, tally=Tally(0, None, None, 0.0, 0))
+    assert "too few trades" in verdict_of(replace(ROBUST, rolling=none)).reasons[1]
+
+
 def test_a_search_without_trades_says_why() -> None:
     none = verdict_of(replace(ROBUST, trades=0))
     assert "a single trade" in none.reasons[0]
