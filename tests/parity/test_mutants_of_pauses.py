@@ -14,8 +14,8 @@ MUTANTS = (
     Mutant(
         "the gap of the decision's bar left out",
         GAPS,
-        "bars.open_px[first : index + 1] - bars.close_px[max(first - 1, 0) : index]",
-        "bars.open_px[first:index] - bars.close_px[max(first - 1, 0) : max(index - 1, 0)]",
+        "found[bar] = gaps[_rank(known, quantile)]",
+        "found[min(bar + 1, found.shape[0] - 1)] = gaps[_rank(known, quantile)]",
     ),
     Mutant("pauses looked up a bar late", REPLAY, "bars.ahead[index] if", "bars.ahead[max(index - 1, 0)] if"),
     Mutant(

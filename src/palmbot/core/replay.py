@@ -10,6 +10,8 @@ round in full, and a test holds the two against each other on random worlds.
 
 from __future__ import annotations
 
+import numpy as np
+
 from palmbot.core import breakers, fills, gaps
 from palmbot.core import step as core
 from palmbot.core.compiled import compiled, inlined
@@ -292,11 +294,10 @@ def _opening(run: Run, balance_minor: int, now_ms: int, rolls: RollArrays) -> tu
     return running, book, due_after(fills.first_swap_ms(run.instrument, now_ms), first_day_ms, rolls, 0)
 
 
-@compiled
-def _around(params: Params, bars: BarArrays, index: int) -> tuple[int, int]:
+@inlined
+def _around(params: Params, bars: BarArrays, gap_px: Int64Array, index: int) -> tuple[int, int]:
     """Return ``gap_px`` and ``ahead`` of the ``Bar`` that is bar ``index``, where the profile asks for them."""
-    gap_px = gaps.past_px(bars, index, params.gap_quantile) if params.gap_quantile > 0.0 else 0
-    return gap_px, bars.ahead[index] if params.flat_before != 0 else 0
+    return gap_px[index] if params.gap_quantile > 0.0 else 0, bars.ahead[index] if params.flat_before != 0 else 0
 
 
 @inlined
@@ -327,6 +328,7 @@ def replay(
     count = bars.ts_ms.shape[0]
     record = tape.equity.shape[0] > 0
     _refuse_unforeseen(run.params, bars)
+    gap_px = gaps.past_px(bars, run.params.gap_quantile) if run.params.gap_quantile > 0.0 else np.empty(0, np.int64)
     row = _row(bars, 0, run.params.spike_bars)
     now = _now_at(run.instrument, row, 0, 0)
     running, book, due = _opening(run, balance_minor, now.ts_ms, rolls)
@@ -358,7 +360,7 @@ def replay(
                 book, due = _time_brings(run, book, now, due, rolls)
             if stage < 0:
                 newest = newest_known(rows.known_ms, newest, row.end_ms)
-                sentiment, around = sentiment_of(rows, newest), _around(run.params, bars, index - 1)
+                sentiment, around = sentiment_of(rows, newest), _around(run.params, bars, gap_px, index - 1)
                 book, running, pending = _bar_closed(run, book, now, row, (running, index - 1, around), sentiment)
                 if pending.action == _IDLE and pending.signal != 0:
                     book = _with_refusal(book, tape.events, pending, pending.reason)

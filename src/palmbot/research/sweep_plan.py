@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from palmbot.core.gaps import past_px
 from palmbot.core.types import BarArrays, Float64Array, Int64Array, Params, Profile, SentimentArrays, StopKind
 from palmbot.research import sweep_signals as signs
 from palmbot.research.sweep_bits import words_of
@@ -190,7 +191,7 @@ class Shared:
         raw = np.zeros((plan.asks.shape[0], words), np.uint64)
         permits = np.zeros((plan.permits.shape[0], words), np.uint64)
         atr = np.zeros((max(plan.atr_periods.shape[0], 1), count if plan.atr_periods.shape[0] > 0 else 0))
-        gaps = signs.gaps_of_bars(self._bars, plan.quantiles) if plan.quantiles.size > 0 else np.zeros((1, 0), np.int64)
+        gaps = np.zeros((max(plan.quantiles.shape[0], 1), count if plan.quantiles.shape[0] > 0 else 0), np.int64)
         for row, (*ask, pauses) in enumerate(plan.asks.tolist()):
             if ask[0] != Compare.NEVER:
                 raw[row] = words_of(self._asked(*ask))
@@ -201,6 +202,8 @@ class Shared:
             permits[row] = words_of(unlimited(*limits) & self._approved(veto, score, age_ms))
         for row, period in enumerate(plan.atr_periods.tolist()):
             atr[row] = signs.atr_of_bars(self._bars, period)
+        for row, quantile in enumerate(plan.quantiles.tolist()):
+            gaps[row] = past_px(self._bars, quantile)
         return Signals(raw, permits, atr, gaps)
 
     def bytes_of(self, plan: Plan) -> int:

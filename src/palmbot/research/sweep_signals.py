@@ -6,14 +6,11 @@ Each is worked out once for all combinations that share its thresholds. What the
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from palmbot.core.breakers import armed, gate, spikes
 from palmbot.core.compiled import compiled
-from palmbot.core.gaps import GAP_BARS
 from palmbot.core.indicators import rsi, update
 from palmbot.core.skim import newest_known, sentiment_of
 from palmbot.core.types import BarArrays, Decision, Float64Array, Indicators, Int64Array, Params, SentimentArrays
@@ -40,32 +37,6 @@ def atr_of_bars(bars: BarArrays, period: int) -> Float64Array:
     for bar in range(values.shape[0]):
         running = update(running, bars.high_px[bar], bars.low_px[bar], bars.close_px[bar], (1, period))
         values[bar] = running.atr
-    return values
-
-
-@compiled
-def gaps_of_bars(bars: BarArrays, quantiles: Float64Array) -> Int64Array:
-    """Return the ``quantiles`` (> 0) of the open gaps that a decision on each bar knows, in px, shape (quantiles, n).
-
-    The gaps are kept sorted: the newest takes the place of the oldest and moves to its own.
-    """
-    values = np.zeros((quantiles.shape[0], bars.ts_ms.shape[0]), np.int64)
-    gaps, known = np.zeros(GAP_BARS, np.int64), 0
-    for bar in range(1, values.shape[1]):
-        newest, place = abs(bars.open_px[bar] - bars.close_px[bar - 1]), known
-        if known < GAP_BARS:
-            known += 1
-        else:
-            place = np.searchsorted(gaps, abs(bars.open_px[bar - GAP_BARS] - bars.close_px[bar - GAP_BARS - 1]))
-        while place > 0 and gaps[place - 1] > newest:
-            gaps[place] = gaps[place - 1]
-            place -= 1
-        while place + 1 < known and gaps[place + 1] < newest:
-            gaps[place] = gaps[place + 1]
-            place += 1
-        gaps[place] = newest
-        for row in range(values.shape[0]):
-            values[row, bar] = gaps[min(max(math.ceil(quantiles[row] * known), 1), known) - 1]
     return values
 
 

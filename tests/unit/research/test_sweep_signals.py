@@ -10,7 +10,7 @@ from tests.oracle.comparison import seeded
 from tests.oracle.worlds import World
 from tests.unit.research.sweep_series import NO_SENTIMENT, walk
 
-from palmbot.core import breakers, gaps, indicators, signals
+from palmbot.core import breakers, indicators, signals
 from palmbot.core import step as core
 from palmbot.core.types import Decision, Indicators, Params, SentimentArrays
 from palmbot.research import sweep_signals as signs
@@ -70,16 +70,6 @@ def test_indicators_are_those_of_the_core() -> None:
         ranges.append(running.atr)
     assert signs.rsi_of_closes(bars, 14).tolist() == values
     assert signs.atr_of_bars(bars, 7).tolist() == ranges
-
-
-@pytest.mark.parametrize("step", [1, 12])  # many gaps alike, and few
-def test_gaps_are_those_of_the_core(step: int) -> None:
-    bars = walk(600, step=step)
-    bars = bars._replace(open_px=bars.open_px + np.random.default_rng(2).integers(-3 * step, 3 * step + 1, 600))
-    quantiles = np.array([1e-9, 0.3, 0.5, 0.999, 1.0, 3.0])
-    expected = [[gaps.past_px(bars, bar, quantile) for bar in range(600)] for quantile in quantiles.tolist()]
-    assert signs.gaps_of_bars(bars, quantiles).tolist() == expected
-    assert np.unique(expected).size > 2
 
 
 def test_without_sentiment_nothing_that_wants_it_is_permitted() -> None:
