@@ -32,3 +32,14 @@ def test_without_data_it_says_what_to_name(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "DATA_MISSING" in done.stderr
     assert not (tmp_path / "study").exists()
+
+
+def test_bars_that_end_before_the_warm_up_are_one_error_as_for_a_search(tmp_path: Path) -> None:
+    rows = ["timestamp,open,high,low,close", *(f"2024-01-08T0{hour}:00:00Z,4000,4010,3990,4005" for hour in (3, 4))]
+    (tmp_path / "two.csv").write_text("\n".join(rows), "utf-8")
+    for words in ("analyze --out study", "optimize --out best.json"):
+        done = palmbot(tmp_path, *words.split(), "--data", "two.csv", "--json")
+        assert done.returncode == 2
+        error = json.loads(done.stdout)["error"]
+        assert (error["code"], error["facts"]["bars"]) == ("TOO_FEW_BARS", 2)
+    assert not (tmp_path / "study").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,15 +13,18 @@ import numpy as np
 import pytest
 from bench.planted import BALANCE_MINOR, BASE, data_of, planted, walk
 
-from palmbot.core.types import Reason, SentimentArrays
+from palmbot.core.types import Profile, Reason, SentimentArrays
 from palmbot.errors import UsageError
 from palmbot.model import Refusal
 from palmbot.research import backtest, windows
-from palmbot.research.advice import advice
+from palmbot.research.advice import FIELD_WORDS, advice
 from palmbot.research.analysis import Analysis, analyse
 from palmbot.research.analysis_files import write_analysis
+from palmbot.research.figures import drawn
 from palmbot.research.shadows import SHADOW, refused, shadows_of
-from palmbot.research.thresholds import NoMap, Thresholds, thresholds
+from palmbot.research.sweep import Series, Sweep, sweep
+from palmbot.research.sweep_params import Table
+from palmbot.research.thresholds import AS_GOOD_MAX, SHUFFLES, NoMap, Thresholds, thresholds
 
 BARS = 3_000
 RULE = BASE._replace(losses_max=0, drawdown_bp=0, daily_loss_bp=0, spike_bp=0, open_gap_max_bp=0)
@@ -123,6 +127,52 @@ def test_maps_of_luck_are_alike_only_as_luck_makes_them() -> None:
 
 def test_a_series_shorter_than_two_warm_ups_has_no_map() -> None:
     assert thresholds(data_of(walk(700, 3)), RULES, 1, 1) is NoMap.SHORT
+
+
+@pytest.mark.parametrize(
+    ("ignored", "down", "across"), [({}, 5, 5), ({"rsi_low": 35.0}, 1, 13), ({"rsi_high": 65.0}, 13, 1)]
+)
+def test_the_map_of_a_rule_of_ones_own_has_the_axes_that_it_asks_for(
+    ignored: dict[str, float], down: int, across: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palmbot.research.thresholds.sweep", ruled_by(ignored))
+    maps = thresholds(data_of(walk(BARS, 3)), (RULE._replace(profile=int(Profile.CUSTOM)), BALANCE_MINOR), 1, 2)
+    assert isinstance(maps, Thresholds)
+    assert (len(maps.down[1]), len(maps.across[1])) == (down, across) == maps.in_sample.trades.shape
+    found = replace(edge(), thresholds=maps)
+    said = [each for each in advice(found).findings if "changing it changes no trade" in each]
+    assert [each.split(" for ")[1].split(":")[0] for each in said] == [FIELD_WORDS[name] for name in ignored]
+    assert drawn(found)["thresholds"]
+
+
+def test_a_rule_that_asks_for_no_threshold_has_no_map_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palmbot.research.thresholds.sweep", ruled_by({"rsi_low": 35.0, "rsi_high": 65.0}))
+    rules = (RULE._replace(profile=int(Profile.CUSTOM)), BALANCE_MINOR)
+    assert thresholds(data_of(walk(BARS, 3)), rules, 1, 1) is NoMap.IDLE
+    found = replace(edge(), thresholds=NoMap.IDLE)
+    assert NoMap.IDLE.value in advice(found).findings
+    assert found.to_json()["thresholds"] is None
+    assert "thresholds" not in drawn(found)
+
+
+def ruled_by(ignored: dict[str, float]) -> Callable[..., Sweep]:
+    """Return a sweep in which a custom rule is the built-in one, but for thresholds that it does not ask for."""
+
+    def swept(series: Series, table: Table, balance_minor: int, *, threads: int = 1) -> Sweep:
+        same = table.copy()
+        same["profile"] = int(Profile.RSI_SENTIMENT)
+        for name, value in ignored.items():
+            same[name] = value
+        return sweep(series, same, balance_minor, threads=threads)
+
+    return swept
+
+
+def test_luck_is_asked_no_longer_than_there_is_doubt() -> None:
+    maps = noise().thresholds
+    assert isinstance(maps, Thresholds)
+    assert maps.p is not None
+    assert any(maps.p == pytest.approx(AS_GOOD_MAX / number) for number in range(AS_GOOD_MAX, SHUFFLES + 1))
 
 
 def test_the_shadow_of_a_refused_signal_is_the_trade_that_would_have_been() -> None:

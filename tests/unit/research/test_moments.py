@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from palmbot.calendar import Session
+from palmbot.core.fills import spread_px
 from palmbot.core.types import BarArrays, Params, Reason, RollArrays, SentimentArrays
 from palmbot.instruments import PALM_OIL
 from palmbot.model import Trade
@@ -83,6 +87,16 @@ def test_hour_weekday_and_session_are_those_of_the_instrument() -> None:
     assert (rows["hour"][0], rows["weekday"][0], rows["opened_minute"][0]) == (14, 2, 14 * 60 + 30)
 
 
+def test_a_session_that_runs_past_the_end_of_the_week_is_one() -> None:
+    data = series(*([FLAT] * 6))
+    minute = 2 * 1_440 + 10 * 60 + 30  # of the week: that of the first bar
+    wrapped = ((minute + 120, minute + 60 + 7 * 1_440),)  # from two hours after it round to an hour after it
+    spec = replace(PALM_OIL, session=Session("Asia/Kuala_Lumpur", wrapped))
+    trades = [trade(1, 400_200_000, 399_200_000, entry, (5, 0)) for entry in (0, 1, 2)]
+    rows = moments_of(run_of(data, *trades), replace(data, spec=spec))
+    assert rows["opened_minute"].tolist() == [12 * 60 + 30, -1, 12 * 60 + 30]
+
+
 @pytest.mark.parametrize(
     ("into_ms", "worst", "best"),
     [
@@ -117,7 +131,10 @@ def test_volatility_is_the_mean_true_range_of_the_last_bars() -> None:
 
 
 def test_spreads_are_those_of_the_core() -> None:
-    assert spreads(PALM_OIL.core, series(FLAT).bars).tolist() == [SPREAD]
+    bars = series(FLAT, (4_123, 4_123, 4_123, 4_123)).bars
+    assert spreads(PALM_OIL.core, bars).tolist() == [SPREAD, SPREAD]
+    percent = PALM_OIL.core._replace(spread_kind=1, spread=777)
+    assert spreads(percent, bars).tolist() == [spread_px(percent, each) for each in bars.open_px.tolist()]
 
 
 def test_no_trades_give_no_rows() -> None:
