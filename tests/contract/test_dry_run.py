@@ -19,6 +19,7 @@ from tests.exchange_house import ASK, BALANCE, BID, SPEC, House
 from palmbot.adapters import ctrader_reader
 from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.ctrader import Ctrader
+from palmbot.adapters.ctrader_lag import QUOTES
 from palmbot.adapters.ctrader_reader import READING, CtraderReader
 from palmbot.adapters.journal import Journal
 from palmbot.bootstrap.access import Access, access_of
@@ -269,6 +270,24 @@ async def test_the_market_clock_is_utc_at_ctraders_own_servers_and_the_quotes_at
             assert other.market_ms is not None
             assert abs(other.market_ms() - rig.house.clock.utc_ms()) < 10_000
             assert not other.series.synthetic
+
+
+async def test_a_clock_far_ahead_of_the_brokers_quotes_is_refused(tmp_path: Path) -> None:
+    async with rig_in(tmp_path) as rig:
+        real = replace(rig.access, credentials=replace(rig.access.credentials, exchange_file=None))
+        async with rig.run(real) as other:
+            await other.quotes.subscribe(SPEC.symbol)
+            rig.house.now_ms = rig.house.clock.utc_ms() - 60_000
+            for number in range(QUOTES + 1):
+                rig.house.tick(BID + 1_000 * number)
+                await rig.next(Quote)
+            beside = [asyncio.create_task(each()) for each in other.beside]
+            ended, running = await asyncio.wait(beside, timeout=20.0, return_when=asyncio.FIRST_COMPLETED)
+            for task in running:
+                task.cancel()
+            (failure,) = [task.exception() for task in ended]
+            assert isinstance(failure, RefusedError)
+            assert failure.code == "CLOCK_AHEAD"
 
 
 async def test_a_live_account_under_demo_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import ClassVar, cast
 
 from palmbot.adapters.ctrader_history import Grid, Wanted, marked, read_bars
 from palmbot.adapters.ctrader_keeper import Keeper, KeeperWires, Patience
+from palmbot.adapters.ctrader_lag import Lag
 from palmbot.adapters.ctrader_link import Dial, Link
 from palmbot.adapters.ctrader_login import Facts, TokenSource
 from palmbot.adapters.ctrader_spots import Spots
@@ -83,7 +84,9 @@ class CtraderReader:
         self._is_listening = False  # this session subscribed to them
         self._is_lost = False
         self._losses = 0  # sessions that ended
+        self._lag = Lag()
         self.on_terms: Callable[[], None] = lambda: None  # called when the broker's terms may be others than before
+        self.on_lag: Callable[[int], None] = lambda _ms: None  # told how far this machine's clock is ahead of quotes
 
     async def run(self) -> None:
         """Keep the session until cancelled.
@@ -192,6 +195,7 @@ class CtraderReader:
             self._is_listening = False
             self._losses += 1
             self._forget()
+            self._lag.forget()
             if self._spots is not None:
                 self._spots.forget()
         if is_news:
@@ -204,11 +208,19 @@ class CtraderReader:
         if spots is None or spot.ctidTraderAccountId != self._keeper.account_id:
             return
         now_ms = self._now_ms()
-        if not self._is_simulated and spot.timestamp > now_ms + AHEAD_MAX_MS:
-            spot.ClearField("timestamp")  # the market clock never goes back, so it would stand still for as long
+        if not self._is_simulated:
+            self._compare_clocks(spot, now_ms)
         quote = spots.take(spot, now_ms)
         if quote is not None and self._is_wanted:
             self._put(quote)
+
+    def _compare_clocks(self, spot: pb.SpotEvent, now_ms: int) -> None:
+        """Measure how far apart the two clocks are; a time from far ahead is not believed."""
+        lag_ms = self._lag.take(spot.timestamp, now_ms)
+        if lag_ms is not None:
+            self.on_lag(lag_ms)
+        if spot.timestamp > now_ms + AHEAD_MAX_MS:
+            spot.ClearField("timestamp")  # the market clock never goes back, so it would stand still for as long
 
     def on_batch(self) -> None:
         """Wake whoever waits for what arrived."""

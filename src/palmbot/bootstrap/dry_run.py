@@ -25,6 +25,7 @@ from palmbot.adapters.tokens import LOOK_EVERY_MS, TokenKeeper
 from palmbot.bootstrap.access import Access
 from palmbot.bootstrap.counterparty import ACCOUNT_ID, Beside, Counterparty, Home, OnNote, following
 from palmbot.bootstrap.market import generated_series, timeline_of
+from palmbot.bootstrap.punctual import Punctual
 from palmbot.bootstrap.ready import read_ready
 from palmbot.bootstrap.told import Watch, noted, told
 from palmbot.core.types import Profile
@@ -103,6 +104,7 @@ async def dry_run(
                 beside=(
                     *_beside(session, mirror, whom, (home.clock, on_note)),
                     Watch(reader, configured, terms, home.inbox, home.clock, on_note, is_mirrored=True).run,
+                    Punctual(reader, on_note).run,
                 ),
                 costs=broker.costs,
                 market_ms=None if whom.credentials.is_simulated else home.clock.utc_ms,
