@@ -12,7 +12,7 @@ from tests.token_house import TokenHouse, credentials_of, token_house
 
 from palmbot.adapters.oauth import TokenServer
 from palmbot.adapters.tokens import TokenKeeper
-from palmbot.bootstrap.access import store_of
+from palmbot.bootstrap.token_store import store_of
 from palmbot.errors import ConfigError, OutcomeUnknownError, RejectedError, RetryError
 from palmbot.exchange.faults import Fault
 from palmbot.model import Renewal

@@ -21,7 +21,8 @@ from tests.token_house import Visitor
 
 from palmbot.adapters.oauth_redirect import FILE_NAME, Redirect
 from palmbot.adapters.private_file import write_private
-from palmbot.bootstrap.access import access_of, store_of
+from palmbot.bootstrap.access import access_of
+from palmbot.bootstrap.token_store import store_of
 from palmbot.config import Sources
 from palmbot.config.credentials import load_token_settings
 from palmbot.errors import RefusedError

@@ -58,6 +58,20 @@ def test_help_imports_nothing_heavy(tmp_path: Path, words: str, heavy: set[str])
     assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
+@pytest.mark.parametrize("words", ["auth status", "auth logout"])
+def test_who_only_looks_at_tokens_imports_no_core_and_no_client(tmp_path: Path, words: str) -> None:
+    heavy = {"numba", "polars", "scipy", "httpx", "google.protobuf", "palmbot.adapters.ctrader_link", "sqlalchemy"}
+    code = (
+        "import sys; from palmbot.cli.main import execute; execute(sys.argv[1:]); "
+        f"print(*(name for name in {sorted(heavy)!r} if name in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+    assert "demo" in done.stdout
+
+
 def test_the_version_is_said(tmp_path: Path) -> None:
     done = palmbot(tmp_path, "--version")
     assert (done.returncode, done.stderr) == (0, "")

@@ -18,7 +18,7 @@ import pytest
 from tests.exchange_house import BID, START_MS, House, Plan, house_in
 
 from palmbot.adapters.clock import SystemClock
-from palmbot.bootstrap.access import store_of
+from palmbot.bootstrap.token_store import store_of
 from palmbot.exchange.periods import Period
 from palmbot.exchange.prices import BarsPage, Query
 from palmbot.exchange.values import Refused

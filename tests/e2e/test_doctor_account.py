@@ -13,7 +13,7 @@ from tests.doctor_report import BROKER, KEY, STOOD_IN, Practice, write
 from tests.exchange_house import BALANCE, SPEC, House, Plan, house_in
 
 from palmbot.adapters.clock import SystemClock
-from palmbot.bootstrap.access import store_of
+from palmbot.bootstrap.token_store import store_of
 from palmbot.config import Sources
 from palmbot.config.credentials import load_token_settings
 from palmbot.exchange.catalogue import catalogue_of

@@ -20,7 +20,7 @@ from palmbot.adapters import endpoints, tls
 from palmbot.adapters.clock import SystemClock
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.bootstrap import doctor as wiring
-from palmbot.bootstrap.access import store_of
+from palmbot.bootstrap.token_store import store_of
 from palmbot.config import Sources
 from palmbot.config.credentials import load_token_settings
 from palmbot.model import Granted, Scope, Tokens

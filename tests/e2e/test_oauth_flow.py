@@ -46,7 +46,7 @@ MUTANTS = {
     "login_story live": (
         Mutant(
             "live tokens are filed under demo",
-            "bootstrap/access.py",
+            "bootstrap/token_store.py",
             "TokenVault(settings.folder, environment, seal)",
             'TokenVault(settings.folder, "demo", seal)',
         ),

@@ -11,10 +11,9 @@ import logging
 import re
 import ssl
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
-
-import httpx
 
 from palmbot.adapters.endpoints import Endpoints
 from palmbot.adapters.tls import verified_context
@@ -26,7 +25,6 @@ from palmbot.settings import CtraderCredentials
 CONNECT_S: Final = 10.0
 ANSWER_S: Final = 120.0  # an answer that nobody waited for may cost a login
 BODY_MAX_BYTES: Final = 65_536
-_NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 _DESCRIPTION_MAX: Final = 200
 
@@ -77,6 +75,8 @@ class TokenServer:
         return self._asked(refresh_token, {"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     def _asked(self, secret: str, question: dict[str, str]) -> Pair | TokenRefusal:
+        import httpx  # noqa: PLC0415 - heavy: only who asks the server pays
+
         application = {"client_id": self._credentials.client_id, "client_secret": self._credentials.client_secret}
         failure: PalmbotError | None = None
         status, body = 0, b""
@@ -90,6 +90,8 @@ class TokenServer:
         return _read(status, body, (secret, self._credentials.client_secret))
 
     def _get(self, query: dict[str, str]) -> tuple[int, bytes]:
+        import httpx  # noqa: PLC0415 - as above
+
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         # trust_env would take proxies, certificates and .netrc from the surroundings
         with (
@@ -106,11 +108,14 @@ class TokenServer:
 
 def _failure(error: Exception, host: str) -> PalmbotError:
     """Return ``error`` in our words, with nothing of its text: that may hold the address."""
+    import httpx  # noqa: PLC0415 - as above
+
+    never_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
     root: BaseException = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
     reason = repr(root.strerror) if isinstance(root, OSError) and root.strerror else type(error).__name__
-    if not isinstance(error, _NEVER_SENT):
+    if not isinstance(error, never_sent):
         todo = "The server may have done it and its answer is lost. Ask once more in a minute."
         return OutcomeUnknownError("TOKEN_ANSWER_LOST", todo, reason=reason)
     if isinstance(root, ssl.SSLError):
@@ -128,7 +133,7 @@ def _read(status: int, body: bytes, secrets: tuple[str, ...]) -> Pair | TokenRef
         pair = Pair(answer["accessToken"], answer["refreshToken"], int(answer["expiresIn"]))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         pair = None
-    if pair is None or status != httpx.codes.OK or not _is_whole(pair):
+    if pair is None or status != HTTPStatus.OK or not _is_whole(pair):
         todo = "This is no answer of a token server. Ask once more in a minute."
         raise OutcomeUnknownError("TOKEN_ANSWER_LOST", todo, reason="unreadable", status=status)
     return pair

@@ -10,10 +10,8 @@ from palmbot.adapters.endpoints import Endpoints, endpoints_of
 from palmbot.adapters.oauth import TokenServer
 from palmbot.adapters.oauth_login import Login
 from palmbot.adapters.oauth_redirect import redirect_of
-from palmbot.adapters.token_key import GivenKey, KeyringKey
-from palmbot.adapters.token_seal import TokenSeal
-from palmbot.adapters.token_vault import TokenVault
 from palmbot.adapters.tokens import TokenKeeper
+from palmbot.bootstrap.token_store import store_of
 from palmbot.config import Sources
 from palmbot.config.credentials import load_credentials
 from palmbot.ports import TokenStore
@@ -29,16 +27,6 @@ class Access:
     store: TokenStore
     keeper: TokenKeeper
     login: Login
-
-
-def store_of(settings: TokenSettings, environment: Environment) -> TokenStore:
-    """Return where the tokens of ``environment`` are."""
-    seal = TokenSeal(environment, KeyringKey() if settings.key is None else GivenKey(settings.key))
-    if settings.database_url is None:
-        return TokenVault(settings.folder, environment, seal)
-    from palmbot.adapters.token_table import TokenTable  # noqa: PLC0415 - its driver is an extra
-
-    return TokenTable(settings.database_url, environment, seal)
 
 
 def access_of(sources: Sources, environment: Environment, settings: TokenSettings) -> Access:

@@ -24,9 +24,9 @@ from palmbot.adapters.http_date import read_date_ms
 from palmbot.adapters.tables import SCHEMA
 from palmbot.adapters.tls import HOSTS, PORT, client_context, verified_context
 from palmbot.adapters.tls_probe import shake_hands
-from palmbot.bootstrap.access import store_of
 from palmbot.bootstrap.exchange import new_text
 from palmbot.bootstrap.ready import read_ready
+from palmbot.bootstrap.token_store import store_of
 from palmbot.config import Sources, load_settings
 from palmbot.config.credentials import load_credentials, load_token_settings
 from palmbot.config.terms import differences

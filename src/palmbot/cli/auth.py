@@ -61,7 +61,7 @@ def refresh(options: AuthOptions) -> Answer:
 @command(app, "logout", AuthOptions)
 def logout(options: AuthOptions) -> Answer:
     """Remove the tokens from this machine."""
-    from palmbot.bootstrap.access import store_of  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.bootstrap.token_store import store_of  # noqa: PLC0415 - keeps `palmbot --help` fast
 
     settings, environment = _chosen(options)
     store = store_of(settings, environment)
@@ -77,7 +77,7 @@ def status(options: AuthOptions) -> Answer:
     """Show age, expiry, scope and accounts of the tokens, and the redirect address to register."""
     from palmbot.adapters.clock import SystemClock  # noqa: PLC0415 - keeps `palmbot --help` fast
     from palmbot.adapters.oauth_redirect import redirect_of  # noqa: PLC0415 - as above
-    from palmbot.bootstrap.access import store_of  # noqa: PLC0415 - as above
+    from palmbot.bootstrap.token_store import store_of  # noqa: PLC0415 - as above
     from palmbot.cli.standing import Picture  # noqa: PLC0415 - as above
     from palmbot.config.credentials import VARIABLES  # noqa: PLC0415 - as above
 
