@@ -26,7 +26,7 @@ import numpy as np
 
 from bench.planted import BALANCE_MINOR, BASE, COSTS, data_of, planted, walk
 from palmbot.core.types import BarArrays, Float64Array, Instrument, SentimentArrays
-from palmbot.research import backtest
+from palmbot.research import backtest, workers
 from palmbot.research.advice import advice
 from palmbot.research.analysis import analyse
 from palmbot.research.day_returns import day_returns
@@ -105,7 +105,9 @@ def searched(table: Table, series: Series) -> Search:
 
 def p_of(series: Series, kind: str, threads: int, count: int = SURROGATES) -> float:
     """Return the p-value of the search of `AXES` on ``series``; 1 where nothing had a score."""
-    found = surrogates(series, partial(searched, grid_of(BASE, AXES)), Null(kind, count, 1), threads=threads)
+    found = surrogates(
+        series, partial(searched, grid_of(BASE, AXES)), Null(kind, count, 1), workers=workers.threads(threads)
+    )
     return 1.0 if found is None else found.p
 
 

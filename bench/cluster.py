@@ -57,11 +57,11 @@ def _searched(workers: int, grid: Grid, series: Series, trials: int) -> tuple[fl
     started = dask.LocalCluster(
         host="127.0.0.1", dashboard_address=None, n_workers=workers, threads_per_worker=1, processes=True
     )
-    with started as cluster, on_cluster(cluster.scheduler_address, BALANCE_MINOR) as evaluate:
+    with started as local, on_cluster(local.scheduler_address, BALANCE_MINOR) as cluster:
         for _ in range(WARM):  # every worker has compiled and has the series
-            *_, _found = in_order(grid.sample(64, 1), evaluate)(series)
+            *_, _found = in_order(grid.sample(64, 1), cluster.evaluate)(series)
         begin = perf_counter()
-        *_, found = in_order(grid.sample(trials, 2), evaluate)(series)
+        *_, found = in_order(grid.sample(trials, 2), cluster.evaluate)(series)
         return perf_counter() - begin, found
 
 

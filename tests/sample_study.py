@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 from bench.planted import BALANCE_MINOR, BASE, data_of, planted
 
@@ -34,7 +35,7 @@ def searcher_of(axes: dict[str, list[float]] | None = None) -> Searcher:
 
 def settings_of(**changes: int) -> StudySettings:
     """Return settings of a quick study whose clock stands still."""
-    given: dict[str, int] = {"windows": 4, "surrogates": 19} | changes
+    given: dict[str, Any] = {"windows": 4, "surrogates": 19} | changes
     still: Callable[[], float] = lambda: 0.0  # noqa: E731 - a clock
     return StudySettings("rsi_sentiment", BALANCE_MINOR, still, **given)
 

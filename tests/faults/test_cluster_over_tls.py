@@ -52,8 +52,8 @@ def test_a_cluster_over_tls_finds_the_same_to_the_bit_and_a_stranger_is_told_in_
     ]
     with processes("--protocol", "tls", *flags, count=1) as running:
         assert running.address.startswith("tls://")
-        with trusting(*ours), on_cluster(running.address, BALANCE_MINOR) as evaluate:
-            *_, found = in_order(table, evaluate)(series)
+        with trusting(*ours), on_cluster(running.address, BALANCE_MINOR) as cluster:
+            *_, found = in_order(table, cluster.evaluate)(series)
         assert found.results.tobytes() == whole.results.tobytes()
         with trusting(*strange), pytest.raises(PalmbotError) as refused, on_cluster(running.address, BALANCE_MINOR):
             pass

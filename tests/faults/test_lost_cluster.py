@@ -20,9 +20,11 @@ from palmbot.errors import ConfigError, PalmbotError, RefusedError
 from palmbot.research import cluster as clusters
 from palmbot.research import evaluate as evaluating
 from palmbot.research.cluster import on_cluster, safe_address
-from palmbot.research.evaluate import on_threads
+from palmbot.research.evaluate import on_threads, to_the_end
 from palmbot.research.grid import Grid, axes_of, in_order
 from palmbot.research.search import Search
+from palmbot.research.surrogates import Null, surrogates
+from palmbot.research.workers import rescued, threads
 from palmbot.settings import BUILT_IN_PROFILES
 
 BALANCE_MINOR = 10_000_000
@@ -74,8 +76,8 @@ def test_a_dead_worker_costs_a_retry_and_a_dead_scheduler_keeps_what_was_found(m
     series = series_of(walk(20_000, seed=3))
     table = Grid(TREND, axes_of(TREND)).sample(600, 1)
     *_, whole = in_order(table, on_threads(BALANCE_MINOR, 1))(series)
-    with processes() as running, on_cluster(running.address, BALANCE_MINOR) as evaluate:
-        steps, found = in_order(table, evaluate), list[Search]()
+    with processes() as running, on_cluster(running.address, BALANCE_MINOR) as cluster:
+        steps, found = in_order(table, cluster.evaluate), list[Search]()
         collect(steps(series), found, running.workers[0])
         assert found[-1].results.tobytes() == whole.results.tobytes()
         found.clear()
@@ -84,6 +86,26 @@ def test_a_dead_worker_costs_a_retry_and_a_dead_scheduler_keeps_what_was_found(m
     assert (lost.value.code, lost.value.exit_code) == ("CLUSTER_LOST", 1)
     assert 100 <= found[-1].trials < 600
     assert found[-1].results.tobytes() == whole.results[: found[-1].trials].tobytes()
+
+
+@pytest.mark.slow
+def test_an_examination_outlives_a_worker_and_then_the_cluster_with_the_same_numbers() -> None:
+    series, null = series_of(walk(3_000, seed=3)), Null("shuffled", 60, 1)
+    search = to_the_end(in_order(Grid(TREND, axes_of(TREND)).sample(100, 1), on_threads(BALANCE_MINOR, 1), 5))
+    here = surrogates(series, search, null)
+    said = list[PalmbotError]()
+    with processes() as running, on_cluster(running.address, BALANCE_MINOR) as cluster:
+        victims = {3: running.workers[0], 20: running.scheduler}
+
+        def on_each(done: int) -> None:
+            if done in victims:
+                victims[done].kill()
+
+        afar = surrogates(series, search, null, on_each, rescued(cluster.each, threads(1), said.append))
+    assert here is not None
+    assert afar is not None
+    assert afar.scores.tobytes() == here.scores.tobytes()
+    assert [error.code for error in said] == ["CLUSTER_LOST"]
 
 
 def collect(steps: Iterator[Search], found: list[Search], victim: subprocess.Popen[str]) -> None:

@@ -14,10 +14,12 @@ from palmbot.core.types import Params, SentimentArrays
 from palmbot.research import evaluate as evaluating
 from palmbot.research import genetic
 from palmbot.research.cluster import on_cluster
-from palmbot.research.evaluate import Evaluate, Steps, on_threads
+from palmbot.research.evaluate import Evaluate, Steps, on_threads, to_the_end
 from palmbot.research.grid import GRID, Grid, axes_of, in_order
 from palmbot.research.search import Search
+from palmbot.research.surrogates import Null, surrogates
 from palmbot.research.sweep import Series
+from palmbot.research.workers import IN_TURN
 from palmbot.settings import BUILT_IN_PROFILES
 from palmbot.units import HOUR_MS
 
@@ -66,9 +68,14 @@ def test_one_thread_several_and_a_cluster_find_the_same(
     make, over = SEARCHES[name], series(11)
     one = end_of(make(on_threads(BALANCE_MINOR, 1)), over)
     three = end_of(make(on_threads(BALANCE_MINOR, 3)), over)
-    with on_cluster(cluster, BALANCE_MINOR) as evaluate:
-        far = end_of(make(evaluate), over)
-        again = end_of(make(evaluate), series(12))  # another series over the same connection
+    with on_cluster(cluster, BALANCE_MINOR) as afar:
+        far = end_of(make(afar.evaluate), over)
+        again = end_of(make(afar.evaluate), series(12))  # another series over the same connection
+        search, null = to_the_end(make(on_threads(BALANCE_MINOR, 1))), Null("shuffled", 7, 1)
+        examined = [surrogates(over, search, null, workers=hands) for hands in (afar.each, IN_TURN)]
+    for each in examined:
+        assert each is not None
+    assert len({each.scores.tobytes() for each in examined if each is not None}) == 1
     assert one.results["trades"].sum() > 0
     for other in (three, far):
         assert other.table.tobytes() == one.table.tobytes()

@@ -6,8 +6,8 @@ unwritten, and the best so far is shown all the same. The trials lie beside ``be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import Plan, plan_of, threads_of
 from palmbot.errors import PalmbotError, UsageError
-from palmbot.research import data, found, report_study
+from palmbot.research import data, found, report_study, workers
 from palmbot.research.backtest import foreseen
 from palmbot.research.cluster import on_cluster, safe_address
 from palmbot.research.evaluate import Evaluate, on_threads
@@ -24,6 +24,7 @@ from palmbot.research.study import Searched, Study, StudySettings, study
 from palmbot.research.sweep import Series
 from palmbot.research.trials import Trials, identity_of, kept_in
 from palmbot.research.walkforward import series_of
+from palmbot.research.workers import Workers
 from palmbot.settings import Settings
 
 Progress = Callable[[str, float], None]
@@ -103,29 +104,35 @@ def run_optimize(settings: Settings, out: Path, progress: Progress, say: Say) ->
         say(line)
     market = series_of(series)
     trials = Trials(beside, identity_of(market, settings.balance_minor))
-    with _traders(settings, threads) as evaluate:
+    with _hands(settings, threads, say) as (evaluate, hands):
         ended = _search(plan, market, kept_in(trials, evaluate), progress)
-    if trials.taken:
-        say(f"{trials.taken:,} trials were taken from {beside}: an earlier search made them.")
-    if trials.trouble is not None:
-        say(f"The trials could not be kept in {beside} ({trials.trouble.strerror}).")
-    how = StudySettings(
-        profile=settings.profile,
-        balance_minor=settings.balance_minor,
-        clock=_seconds,
-        seed=settings.optimize.seed,
-        threads=threads,
-    )
-    searcher = plan.searcher(on_threads(settings.balance_minor, 1))
-    made = study(series, searcher, plan.base, how, progress, ended.searched)
+        if trials.taken:
+            say(f"{trials.taken:,} trials were taken from {beside}: an earlier search made them.")
+        if trials.trouble is not None:
+            say(f"The trials could not be kept in {beside} ({trials.trouble.strerror}).")
+        how = StudySettings(
+            profile=settings.profile,
+            balance_minor=settings.balance_minor,
+            clock=_seconds,
+            seed=settings.optimize.seed,
+            threads=threads,
+            workers=hands,
+        )
+        searcher = plan.searcher(on_threads(settings.balance_minor, 1))
+        made = study(series, searcher, plan.base, how, progress, ended.searched)
     return _written(made, plan, out, trials, ended.error)
 
 
-def _traders(settings: Settings, threads: int) -> AbstractContextManager[Evaluate]:
-    """Return who trades the combinations: a cluster, or threads of this process."""
-    if settings.optimize.dask is not None:
-        return on_cluster(settings.optimize.dask, settings.balance_minor)
-    return nullcontext(on_threads(settings.balance_minor, threads))
+@contextmanager
+def _hands(settings: Settings, threads: int, say: Say) -> Iterator[tuple[Evaluate, Workers]]:
+    """Yield who trades the combinations of the search and who examines it: a cluster, or threads of this process."""
+    here, address = workers.threads(threads), settings.optimize.dask
+    if address is None:
+        yield on_threads(settings.balance_minor, threads), here
+        return
+    with on_cluster(address, settings.balance_minor) as cluster:
+        goes_on = f"the examination goes on here, on {threads} thread{'s' if threads > 1 else ''}"
+        yield cluster.evaluate, workers.rescued(cluster.each, here, lambda error: say(f"{error.code}: {goes_on}."))
 
 
 def _search(plan: Plan, series: Series, evaluate: Evaluate, progress: Progress) -> _Ended:

@@ -1,8 +1,9 @@
 """A search fanned out over a Dask cluster, where one machine is too small: the same results, to the bit.
 
 The series goes to every worker once; then parts of the table are traded there, each on one thread, and come back in
-order. A worker that dies costs its parts a second try, a series lost with it is sent again. A cluster that has no
-worker for a while, or no scheduler, ends the search, and what came back stays.
+order. So do the searches of an examination, each of them whole. A worker that dies costs its parts a second try, what
+was lost with it is sent again. A cluster that has no worker for a while, or no scheduler, ends the search, and what
+came back stays.
 
 Dask sends pickles, so whoever speaks to a scheduler runs code on its workers and here. Hence: off this machine by
 ``tls://`` alone, with certificates on both sides (Dask's own ``distributed.comm.tls`` settings).
@@ -11,12 +12,13 @@ Dask sends pickles, so whoever speaks to a scheduler runs code on its workers an
 from __future__ import annotations
 
 import logging
+import pickle
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from ipaddress import ip_address
@@ -26,9 +28,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from palmbot import CORE_HASH
-from palmbot.core.types import BarArrays, Instrument, RollArrays, SentimentArrays
 from palmbot.errors import ConfigError, PalmbotError, RefusedError
-from palmbot.research.evaluate import Evaluate, parts_of
+from palmbot.research.evaluate import parts_of
 from palmbot.research.sweep import Series, Sweep, sweep
 from palmbot.research.sweep_ledger import Rows
 from palmbot.research.sweep_params import Table
@@ -42,26 +43,20 @@ TRIES: Final = 5  # of one part
 AHEAD: Final = 4  # parts under way a thread of the cluster
 
 
-@dataclass(frozen=True)
-class Parcel:
-    """A series as it is sent; equal where ``key`` is."""
-
-    key: str
-    instrument: Instrument = field(compare=False)
-    bars: BarArrays = field(compare=False)
-    rolls: RollArrays = field(compare=False)
-    sentiment: SentimentArrays = field(compare=False)
-
-
 @lru_cache(maxsize=2)
-def _series_of(parcel: Parcel) -> Series:
-    """Return the series of ``parcel``, made ready once in each worker."""
-    return Series(parcel.instrument, parcel.bars, parcel.rolls, parcel.sentiment)
+def _opened(parcel: bytes) -> Any:  # noqa: ANN401 - whatever was sent
+    """Return what ``parcel`` holds, made ready once in each worker, where it is needed and not on the way."""
+    return pickle.loads(parcel)  # noqa: S301 - from the client: it may run code there anyway
 
 
-def traded(parcel: Parcel, part: Table, balance_minor: int) -> tuple[str, Rows]:
+def traded(series: bytes, part: Table, balance_minor: int) -> tuple[str, Rows]:
     """Return the results of ``part``, and by which rules: this runs in a worker."""
-    return CORE_HASH, sweep(_series_of(parcel), part, balance_minor).results
+    return CORE_HASH, sweep(_opened(series), part, balance_minor).results
+
+
+def worked(work: bytes, number: int) -> tuple[str, Any]:
+    """Return what ``work`` comes to for ``number``, and by which rules: this runs in a worker."""
+    return CORE_HASH, _opened(work)(number)
 
 
 class Address(NamedTuple):
@@ -102,8 +97,8 @@ def _is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def on_cluster(address: str, balance_minor: int) -> Iterator[Evaluate]:
-    """Yield how tables are traded on the cluster whose scheduler is at ``address``.
+def on_cluster(address: str, balance_minor: int) -> Iterator[Cluster]:
+    """Yield the cluster whose scheduler is at ``address``, to trade each combination from ``balance_minor``.
 
     Raises:
         RefusedError: the address is not safe.
@@ -112,7 +107,7 @@ def on_cluster(address: str, balance_minor: int) -> Iterator[Evaluate]:
     """
     client = _client(safe_address(address))
     try:
-        yield _Cluster(client, address, balance_minor).evaluate
+        yield Cluster(client, address, balance_minor)
     finally:
         client.close(timeout=CONNECT_S)
 
@@ -169,78 +164,97 @@ def _greeted(address: Address, security: Any) -> None:  # noqa: ANN401 - Dask ha
 
 
 @dataclass
-class _Part:
-    """A part under way."""
+class _Sent:
+    """A pickled parcel, and where it lies on the cluster. ``key``: of the series that it holds."""
 
-    table: Table
+    parcel: bytes
+    future: Any
+    key: str = ""
+
+
+@dataclass
+class _Task:
+    """A piece of work under way."""
+
+    arguments: tuple[Any, ...]
     future: Any
 
 
-class _Cluster:
+class Cluster:
     """One connected cluster."""
 
     def __init__(self, client: Any, address: str, balance_minor: int) -> None:  # noqa: ANN401 - Dask has no types
         self._client = client
         self._address = address
         self._balance_minor = balance_minor
-        self._parcel: Parcel | None = None
-        self._sent: Any = None
+        self._series: _Sent | None = None
 
     def evaluate(self, series: Series, table: Table) -> Iterator[Sweep]:
-        """Trade ``table``, in parts, in order."""
+        """Trade ``table``, in parts, in order: an ``Evaluate``."""
         key = identity_of(series, self._balance_minor)
-        if self._parcel is None or self._parcel.key != key:
-            self._parcel = Parcel(key, series.instrument, series.bars, series.rolls, series.sentiment)
-            self._send()
-        waiting, parts = deque[_Part](), parts_of(series, table)
-        ahead = AHEAD * max(sum(self._client.nthreads().values()), 1)
-        while True:
-            for part in islice(parts, ahead - len(waiting)):
-                waiting.append(_Part(part, self._submit(part)))
-            if not waiting:
-                return
-            results = self._result(waiting[0])
-            waiting.popleft()
+        if self._series is None or self._series.key != key:
+            self._series = self._send(pickle.dumps(series), key)
+        parts = ((part, self._balance_minor) for part in parts_of(series, table))
+        for results in self._in_order(traded, self._series, parts):
             yield Sweep(results, 1.0 - float(results["replayed"].mean()))
 
-    def _send(self) -> None:
-        """Send the series to every worker that is there; others will have it of them."""
+    def each(self, work: Callable[[int], Any], pieces: int) -> Generator[Any]:
+        """Yield what ``work`` comes to for 0, 1, ... in order: ``Workers``."""
+        sent = self._send(import_module("cloudpickle").dumps(work))  # also functions within functions
+        yield from self._in_order(worked, sent, ((number,) for number in range(pieces)))
+
+    def _in_order(
+        self, function: Callable[..., Any], sent: _Sent, arguments: Iterator[tuple[Any, ...]]
+    ) -> Generator[Any]:
+        """Yield what ``function`` of what was ``sent`` and of each of ``arguments`` comes to."""
+        waiting = deque[_Task]()
+        ahead = AHEAD * max(sum(self._client.nthreads().values()), 1)
+        while True:
+            for each in islice(arguments, ahead - len(waiting)):
+                waiting.append(_Task(each, self._submit(function, sent, each)))
+            if not waiting:
+                return
+            yield self._result(function, sent, waiting[0])
+            waiting.popleft()
+
+    def _send(self, parcel: bytes, key: str = "") -> _Sent:
+        """Send ``parcel`` to every worker that is there; others will have it of them."""
         try:
-            self._sent = self._client.scatter(self._parcel, broadcast=True, hash=False)
+            return _Sent(parcel, self._client.scatter(parcel, broadcast=True, hash=False), key)
         except (OSError, RuntimeError, CancelledError) as error:
             raise self._lost(error) from error
 
-    def _submit(self, part: Table) -> Any:  # noqa: ANN401 - Dask has no types
-        return self._client.submit(traded, self._sent, part, self._balance_minor, pure=False, retries=TRIES)
+    def _submit(self, function: Callable[..., Any], sent: _Sent, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        return self._client.submit(function, sent.future, *arguments, pure=False, retries=TRIES)
 
-    def _result(self, part: _Part) -> Rows:
-        """Return the results of ``part``, whatever it takes.
+    def _result(self, function: Callable[..., Any], sent: _Sent, task: _Task) -> Any:  # noqa: ANN401 - of any work
+        """Return the result of ``task``, whatever it takes.
 
         Raises:
             PalmbotError: the cluster is lost, or cannot do the work.
         """
         for _ in range(TRIES):
             try:
-                core, results = self._awaited(part.future)
-            except CancelledError as error:  # the series went with the worker that had it
+                core, result = self._awaited(task.future)
+            except CancelledError as error:  # what was sent went with the worker that had it
                 if self._client.status != "running":
                     raise self._lost(error) from error
-                if self._sent.cancelled():
-                    self._send()
-                part.future = self._submit(part.table)
+                if sent.future.cancelled():
+                    sent.future = self._send(sent.parcel).future
+                task.future = self._submit(function, sent, task.arguments)
                 continue
             if core != CORE_HASH:
                 todo = "Install the same palm-oil-bot on every worker: these trade by other rules."
                 raise PalmbotError("CLUSTER_OTHER_VERSION", todo, address=self._address, ours=CORE_HASH, theirs=core)
-            return results
+            return result
         raise self._lost(None)
 
-    def _awaited(self, future: Any) -> tuple[str, Rows]:  # noqa: ANN401 - Dask has no types
+    def _awaited(self, future: Any) -> tuple[str, Any]:  # noqa: ANN401 - Dask has no types
         """Wait for one result, as long as there are workers."""
         alone = 0
         while alone < PATIENCE:
             try:
-                found: tuple[str, Rows] = future.result(timeout=POLL_S)
+                found: tuple[str, Any] = future.result(timeout=POLL_S)
             except CancelledError:
                 raise
             except TimeoutError:

@@ -13,6 +13,7 @@ from palmbot.research.search import TRADES_MIN, Search, Searcher
 from palmbot.research.sweep import Series, Sweep, sweep
 from palmbot.research.sweep_ledger import RESULT, Rows
 from palmbot.research.sweep_params import TABLE, Table
+from palmbot.research.workers import heed
 
 PART_BAR_COMBINATIONS = 4_000_000_000  # of a part: 0.4 s to some seconds on one core
 PART_ROWS_MIN = 64
@@ -42,11 +43,16 @@ def parts_of(series: Series, table: Table) -> Iterator[Table]:
 
 
 def to_the_end(steps: Steps) -> Searcher:
-    """Return the search that ``steps`` end with."""
+    """Return the search that ``steps`` end with; between two steps it heeds whether anybody waits for it."""
 
     def search(series: Series) -> Search:
-        *_, whole = steps(series)
+        *_, whole = heeding(steps(series))
         return whole
+
+    def heeding(parts: Iterator[Search]) -> Iterator[Search]:
+        for part in parts:
+            heed()
+            yield part
 
     return search
 

@@ -8,6 +8,7 @@ then says that the rest was not examined. Everything is decided by the seed; thr
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from palmbot.research.sweep import Series
 from palmbot.research.verdict import decisive, targets_of, verdict_of
 from palmbot.research.walkforward import choices_of, choose, series_of, walk_forward, whole
 from palmbot.research.windows import ANCHORED, ROLLING, purge_max, purge_of, spans_of
+from palmbot.research.workers import Workers, threads
 
 Progress = Callable[[str, float], None]
 """What is being done, and the share of everything that is done, 0..1."""
@@ -45,7 +47,8 @@ class StudySettings:
         clock: seconds of any clock, for how long things took.
         windows: steps of each walk-forward.
         surrogates: series of each kind that hold no edge.
-        threads: series searched at one time; results do not depend on it.
+        threads: of this process; results do not depend on it.
+        workers: who searches trainings and surrogates; None: the threads.
     """
 
     profile: str
@@ -55,6 +58,12 @@ class StudySettings:
     windows: int = WINDOWS
     surrogates: int = SURROGATES
     threads: int = 1
+    workers: Workers | None = None
+
+    @property
+    def hands(self) -> Workers:
+        """Who searches trainings and surrogates."""
+        return threads(self.threads) if self.workers is None else self.workers
 
 
 class Searched(NamedTuple):
@@ -202,9 +211,10 @@ def _walked(work: _Work, kind: str, tell: Tell) -> WalkForward:
     purge = purge_of(work.search.table, work.run.trades, bars)
     spans = spans_of(bars.ts_ms.shape[0], warmup, settings.windows, kind, purge)
     choices = []
-    for choice in choose(work.data, work.searcher, spans, warmup, settings.threads):
-        choices.append(choice)
-        tell(len(choices) / len(spans) / 2)
+    with closing(choose(work.data, work.searcher, spans, warmup, settings.hands)) as chosen:
+        for choice in chosen:
+            choices.append(choice)
+            tell(len(choices) / len(spans) / 2)
     return walk_forward(work.data, kind, choices, settings.balance_minor, settings.seed)
 
 
@@ -248,7 +258,7 @@ def _overfitting(work: _Work, evidence: Evidence, tell: Tell) -> Evidence:
 def _surrogates(work: _Work, kind: str, tell: Tell) -> Surrogates | None:
     settings = work.settings
     null = Null(kind, settings.surrogates, settings.seed)
-    return surrogates(work.series, work.searcher, null, lambda done: tell(done / null.count), settings.threads)
+    return surrogates(work.series, work.searcher, null, lambda done: tell(done / null.count), settings.hands)
 
 
 def _shuffled(work: _Work, evidence: Evidence, tell: Tell) -> Evidence:

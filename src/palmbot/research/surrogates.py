@@ -20,7 +20,7 @@ Zero" (2010); Masters, "Permutation and Randomization Tests for Trading System D
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -33,6 +33,7 @@ from palmbot.core.types import BarArrays, Float64Array, Int64Array, RollArrays
 from palmbot.research.evidence import Surrogates
 from palmbot.research.search import Search, Searcher, profit_factor_of
 from palmbot.research.sweep import Series
+from palmbot.research.workers import IN_TURN, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def surrogates(
     searcher: Searcher,
     null: Null,
     on_each: Callable[[int], None] = lambda _done: None,
-    threads: int = 1,
+    workers: Workers = IN_TURN,
 ) -> Surrogates | None:
     """Return how well the best of ``searcher`` on ``series`` stands against its best on data without an edge.
 
@@ -135,7 +136,7 @@ def surrogates(
         searcher: the whole search, carried out anew on each surrogate.
         null: how many surrogates of which kind.
         on_each: told how many are done, in the calling thread.
-        threads: surrogates searched at one time. Where it is more than 1, let the searcher use one thread only.
+        workers: who searches them. Where they are several, let the searcher use one thread only.
 
     Returns:
         None where nothing on the real series has a score.
@@ -149,8 +150,8 @@ def surrogates(
         return _best_of(searcher(make(series, np.random.default_rng((null.seed, place, number)))))
 
     found = np.empty((null.count, 2))
-    with ThreadPoolExecutor(threads) as pool:  # an interrupt cancels what has not begun
-        for number, best in enumerate(pool.map(searched, range(null.count))):
+    with closing(workers(searched, null.count)) as each:
+        for number, best in enumerate(each):
             found[number] = best
             on_each(number + 1)
     at_least = int(np.count_nonzero(found[:, 0] >= real))  # NaN, no score at all, is less than any

@@ -61,6 +61,10 @@ class Series:
         self.market: Market = market_of(instrument, bars, rolls)
         self.shared = Shared(bars, sentiment)
 
+    def __reduce__(self) -> tuple[type[Series], tuple[Instrument, BarArrays, RollArrays, SentimentArrays]]:
+        """Travel as what it was made of."""
+        return Series, (self.instrument, self.bars, self.rolls, self.sentiment)
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:

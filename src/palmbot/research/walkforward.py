@@ -10,8 +10,7 @@ Source: Pardo, "The Evaluation and Optimization of Trading Strategies" (2008), c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ from palmbot.research.search import Search, Searcher, profit_factor_of
 from palmbot.research.statistics import drawdown_at_risk_pct, geometry_win_rate, max_drawdown_pct, r_multiple
 from palmbot.research.sweep import Series
 from palmbot.research.windows import Span, cut, train_bars
+from palmbot.research.workers import IN_TURN, Workers
 
 TAIL_BARS = 64  # how far a test's last trade is followed at first
 
@@ -61,7 +61,9 @@ def series_of(data: DataSet) -> Series:
     return Series(data.spec.core, data.bars, data.rolls, data.sentiment)
 
 
-def choose(data: DataSet, searcher: Searcher, spans: Sequence[Span], warmup: int, threads: int) -> Iterator[Choice]:
+def choose(
+    data: DataSet, searcher: Searcher, spans: Sequence[Span], warmup: int, workers: Workers = IN_TURN
+) -> Generator[Choice]:
     """Search each training and yield what was best there, in order.
 
     Args:
@@ -69,18 +71,15 @@ def choose(data: DataSet, searcher: Searcher, spans: Sequence[Span], warmup: int
         searcher: the same search each time.
         spans: the steps.
         warmup: bars before the first decision.
-        threads: trainings searched at one time.
+        workers: who searches the trainings.
     """
 
-    def chosen(span: Span) -> Choice:
+    def chosen(step: int) -> Choice:
+        span = spans[step]
         search = searcher(series_of(train_bars(data, span, warmup)))
         return Choice(span, search.best_params, tally_of_best(search))
 
-    pool = ThreadPoolExecutor(threads)
-    try:
-        yield from pool.map(chosen, spans)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return workers(chosen, len(spans))
 
 
 def walk_forward(data: DataSet, kind: str, choices: Sequence[Choice], balance_minor: int, seed: int) -> WalkForward:

@@ -15,6 +15,7 @@ from palmbot.research.surrogates import KINDS, Moves, Null, moves_of, rebuilt, s
 from palmbot.research.sweep import Series, sweep
 from palmbot.research.sweep_ledger import RESULT
 from palmbot.research.sweep_params import table_of
+from palmbot.research.workers import threads
 from palmbot.units import DAY_MS, HOUR_MS, PX
 
 STEP = Instrument().step_px
@@ -229,8 +230,8 @@ def test_neither_threads_nor_how_many_more_are_asked_for_change_a_surrogate() ->
     always = SentimentArrays(series.bars.ts_ms[:1] - 1, np.zeros(1))
     series = Series(series.instrument, series.bars, series.rolls, always)
     done: list[int] = []
-    one = surrogates(series, search, Null("shuffled", 12, 5), done.append, threads=1)
-    two = surrogates(series, search, Null("shuffled", 6, 5), threads=3)
+    one = surrogates(series, search, Null("shuffled", 12, 5), done.append)
+    two = surrogates(series, search, Null("shuffled", 6, 5), workers=threads(3))
     other = surrogates(series, search, Null("shuffled", 6, 6))
     assert one is not None
     assert two is not None
@@ -251,6 +252,6 @@ def test_an_interrupt_leaves_no_search_behind() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        surrogates(series, searcher_of(score), Null("shuffled", 2_000, 1), stop, threads=2)
+        surrogates(series, searcher_of(score), Null("shuffled", 2_000, 1), stop, threads(2))
     assert threading.active_count() == before
     assert next(searches) < 1_000

@@ -16,6 +16,7 @@ from palmbot.research.result import DataSet
 from palmbot.research.statistics import summarize
 from palmbot.research.walkforward import Choice, choices_of, choose, unseen, walk_forward, whole
 from palmbot.research.windows import ANCHORED, ROLLING, Span, cut, spans_of
+from palmbot.research.workers import threads
 
 WARMUP = BASE.warmup_bars
 # RSI(2) has forgotten everything after the warm-up, and no breaker remembers anything
@@ -75,11 +76,11 @@ def test_a_trade_belongs_to_the_test_that_it_was_entered_in_and_no_other_begins_
 def test_a_choice_sees_its_own_training_alone() -> None:
     data = data_of(planted(3_000, 2))
     spans = spans_of(3_000, WARMUP, 4, ANCHORED, 20)
-    found = list(choose(data, searcher_of(), spans, WARMUP, 1))
+    found = list(choose(data, searcher_of(), spans, WARMUP))
     for place, span in enumerate(spans):
         other = with_other_future(data, span.train_to)
-        assert list(choose(other, searcher_of(), spans[: place + 1], WARMUP, 1)) == found[: place + 1]
-    assert found != list(choose(with_other_future(data, spans[0].train_to - 200), searcher_of(), spans, WARMUP, 1))
+        assert list(choose(other, searcher_of(), spans[: place + 1], WARMUP)) == found[: place + 1]
+    assert found != list(choose(with_other_future(data, spans[0].train_to - 200), searcher_of(), spans, WARMUP))
 
 
 def test_a_test_does_not_see_what_comes_after_it() -> None:
@@ -98,7 +99,9 @@ def test_a_test_does_not_see_what_comes_after_it() -> None:
 def test_threads_do_not_change_what_is_chosen() -> None:
     data = data_of(planted(3_000, 3))
     spans = spans_of(3_000, WARMUP, 5, ROLLING, 20)
-    assert list(choose(data, searcher_of(), spans, WARMUP, 3)) == list(choose(data, searcher_of(), spans, WARMUP, 1))
+    assert list(choose(data, searcher_of(), spans, WARMUP, threads(3))) == list(
+        choose(data, searcher_of(), spans, WARMUP)
+    )
 
 
 def test_a_test_without_a_choice_is_sat_out() -> None:
