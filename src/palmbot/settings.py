@@ -12,7 +12,7 @@ from palmbot.calendar import Session
 from palmbot.core.types import Params, Profile, StopKind
 from palmbot.errors import ConfigError
 from palmbot.instruments import InstrumentSpec
-from palmbot.units import HOUR_MS
+from palmbot.units import DAY_MS, HOUR_MS
 
 BUILT_IN_PROFILES = MappingProxyType(
     {
@@ -72,6 +72,22 @@ class TokenSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RelatedSettings:
+    """A series of another market that research joins to the bars (``[data.related.NAME]``).
+
+    ``known_after_ms`` is the time from the stamp of a bar until its close is known; None where the file says
+    ``known_at`` itself. A value known for longer than ``stale_after_ms`` counts as unknown. Its change is taken over
+    ``rows`` rows.
+    """
+
+    name: str
+    file: Path
+    known_after_ms: int | None = None
+    stale_after_ms: int = 7 * DAY_MS
+    rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class DataSettings:
     """How a data file is read (``--set data.*``)."""
 
@@ -84,6 +100,7 @@ class DataSettings:
     unknown_rolls: str = "refuse"  # or ignore
     adjust: str = "none"  # or proportional: prices before each roll are scaled by its gap
     time_zone: str = "UTC"  # of stamps that carry no offset
+    related: tuple[RelatedSettings, ...] = ()  # research alone reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +233,7 @@ __all__ = [
     "Environment",
     "Found",
     "OptimizeSettings",
+    "RelatedSettings",
     "RunSettings",
     "Session",
     "Settings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from palmbot.research import data
 from palmbot.research.advice import Advice, advice
 from palmbot.research.analysis import Analysis, analyse
 from palmbot.research.backtest import foreseen
+from palmbot.research.known import read_related
 from palmbot.settings import Settings
 
 Progress = Callable[[str, float], None]
@@ -49,6 +50,8 @@ def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
         raise UsageError("DATA_MISSING", "Name the bars to study: palmbot analyze --data FILE --out DIR.")
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
+    related = tuple(read_related(each, settings.data.time_zone) for each in settings.data.related)
+    series = replace(series, related=related)
     rules = (settings.profile, settings.params_for(series.period_ms))
     refuse_short(series, rules[1].warmup_bars)
     series = foreseen(series, rules[1].flat_before)

@@ -60,6 +60,7 @@ def place_of(settings: Settings, clock: SystemClock) -> tuple[Place, Settings]:
     if data_settings.sentiment_file is not None:
         data_settings = replace(data_settings, sentiment_file=data_settings.sentiment_file.resolve())
     body = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(data_settings).items()}
+    del body["related"]  # research alone reads them
     (folder / RUN_FILE).write_text(json.dumps({"data": body}, indent=2), "utf-8")
     return Place(folder, run_id), settings
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from palmbot.config.keys import AXES, BOT, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RULE_FILE, RUN, TABLES, Key
+from palmbot.config.related import RELATED
 from palmbot.config.resolve import resolve
 from palmbot.config.sources import NAMED, Assignment, Sources
 
@@ -34,6 +35,12 @@ _GRID_HEAD = """\
 #   rsi_high = {from = 60, to = 80, step = 5}
 #   sl = ["1%", "2%"]
 """
+_RELATED_HEAD = """\
+# A series of another market, for `palmbot analyze`: its bars, and how long after its stamp the close of one is known.
+#   [data.related.soybean_oil]
+#   file = "soybean_oil.csv"
+#   known_after = "20h"
+"""
 _INSTRUMENT_HEAD = """\
 # Another instrument: its name and everything that differs; base = "palm_oil" takes the rest from the built-in one.
 #   [instrument.brent]
@@ -54,7 +61,11 @@ def template() -> str:
     """Return the text of a commented ``palmbot.toml`` that changes nothing."""
     built_in = resolve(Sources(environ={})).values
     parts = [_HEAD]
-    parts += [_lines("bot", BOT, built_in), _lines("data", DATA, built_in), _lines("run", RUN, built_in)]
+    parts += [
+        _lines("bot", BOT, built_in),
+        _lines("data", DATA, built_in) + _RELATED_HEAD,
+        _lines("run", RUN, built_in),
+    ]
     parts.append(_lines("optimize", OPTIMIZE, built_in) + _GRID_HEAD)
     for group in ("sizing", "breakers"):
         parts.append(_lines(group, tuple(key for key in PARAMS if key.group == group), built_in))
@@ -99,7 +110,12 @@ def schema() -> dict[str, Any]:
 
     base = {"base": {"type": "string", "description": "the built-in one that this starts from"}}
     grid = {name: key.kind.schema() | {"description": key.doc} for name, key in AXES.items()}
-    inner = {"optimize": {"grid": {"type": "object", "additionalProperties": False, "properties": grid}}}
+    series = {leaf: key.kind.schema() | {"description": key.doc} for leaf, key in RELATED.items()}
+    one = {"type": "object", "additionalProperties": False, "required": ["file"], "properties": series}
+    inner: dict[str, dict[str, Any]] = {
+        "optimize": {"grid": {"type": "object", "additionalProperties": False, "properties": grid}},
+        "data": {"related": {"type": "object", "additionalProperties": one, "description": "other markets, by name"}},
+    }
     properties = {
         name: {"type": "object", "additionalProperties": table(name, base)}
         if name in NAMED

@@ -11,6 +11,7 @@ from typing import Any
 from palmbot.config.instrument import DEFAULTS, REQUIRED, instrument_of, values_of
 from palmbot.config.keys import ANYWHERE, DATA, INSTRUMENT, OPTIMIZE, PARAMS, RULE_FILE, RUN, Key
 from palmbot.config.params_file import ParamsFile, read_params
+from palmbot.config.related import related_of
 from palmbot.config.sources import (
     FILE_NAME,
     Assignment,
@@ -198,7 +199,10 @@ def _settings(profile: str, name: str, values: Mapping[str, Assignment], fixed: 
         params=_params(value),
         instrument=instrument,
         balance_minor=minor_of_money(value.get("bot.balance", instrument.balance), instrument.core.money_digits),
-        data=DataSettings(**{key.field: value[key.name] for key in DATA if key.name in value}),
+        data=DataSettings(
+            **{key.field: value[key.name] for key in DATA if key.name in value},
+            related=related_of((given.key for given in values.values()), value),
+        ),
         run=RunSettings(**{key.field: value[key.name] for key in RUN if key.name in value}),
         optimize=_optimize(value, fixed),
         explicit=frozenset(key.field for key in PARAMS if values[key.name].source != BUILT_IN),

@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from palmbot.config.keys import ANYWHERE, AXES, RULE_FILE, TABLES, Key
+from palmbot.config.related import GROUP, RELATED, related_key
 from palmbot.config.values import BadTextError, FilePath
 from palmbot.errors import ConfigError
 
@@ -27,6 +28,7 @@ PREFIX = "PALMBOT_"
 # Secrets and deployment variables with our prefix that are no settings.
 NO_SETTINGS = frozenset({"PALMBOT_DASHBOARD_PASSWORD", "PALMBOT_TOKEN_KEY", "PALMBOT_LIVE_ACCOUNT"})
 NAMED = ("instrument", "profile")  # tables of tables, each with a name of its own
+_INSIDE = MappingProxyType({"optimize": "grid", "data": "related"})  # tables that hold one more
 OPTIONS = MappingProxyType(
     {
         "--data": "data.file",
@@ -108,7 +110,7 @@ def find_key(name: str, known: Mapping[str, Key], source: str) -> Key:
     Raises:
         ConfigError: there is none; the message names the closest.
     """
-    key = known.get(name)
+    key = known.get(name) or related_key(name)
     if key is None:
         if name.rpartition(".")[2] == RULE_FILE.leaf:
             todo = "Write it in [profile.NAME] of the configuration file: it is code, and is named nowhere else."
@@ -140,10 +142,12 @@ def from_file(path: Path) -> ConfigFile:
         if table not in TABLES or not isinstance(content, dict):
             raise _no_table(table, content, _place(path, text, "", table))
         if table not in named:
-            grid = content.pop("grid", {}) if table == "optimize" else {}
-            if not isinstance(grid, dict):
-                raise _no_table("grid", grid, _place(path, text, table, "grid"))
-            plain += (*_table(path, text, table, content), *_table(path, text, "optimize.grid", grid))
+            inside = _INSIDE.get(table, "")
+            inner = content.pop(inside, {})
+            if not isinstance(inner, dict):
+                raise _no_table(inside, inner, _place(path, text, table, inside))
+            plain += _table(path, text, table, content)
+            plain += _related(path, text, inner) if inside == "related" else _table(path, text, f"{table}.grid", inner)
             continue
         for name, inner in content.items():
             where_is = _place(path, text, table, name)
@@ -204,6 +208,8 @@ def _place(path: Path, text: str, table: str, name: str) -> str:
 
 def _table(path: Path, text: str, table: str, content: Mapping[str, Any]) -> tuple[Assignment, ...]:
     known = AXES if table == "optimize.grid" else TABLES[table.partition(".")[0]]
+    if table.startswith(f"{GROUP}."):
+        known = {leaf: replace(key, name=f"{table}.{leaf}") for leaf, key in RELATED.items()}
     found: dict[str, Assignment] = {}
     for name, value in content.items():
         source = _place(path, text, table, name)
@@ -224,6 +230,18 @@ def _table(path: Path, text: str, table: str, content: Mapping[str, Any]) -> tup
         found[key.name] = Assignment(key, written, source)
         found[key.name].value()  # a table that is not used today is checked today
     return tuple(found.values())
+
+
+def _related(path: Path, text: str, content: Mapping[str, Any]) -> tuple[Assignment, ...]:
+    """Return the assignments of ``[data.related.NAME]``."""
+    found: list[Assignment] = []
+    for name, inner in content.items():
+        table = f"{GROUP}.{name}"
+        if not isinstance(inner, dict) or related_key(f"{table}.file") is None:
+            todo = f"Write [{GROUP}.NAME] with a name of small letters, digits and underscores, and below it file = ..."
+            raise ConfigError("UNKNOWN_SETTING", todo, setting=table, source=_place(path, text, GROUP, name))
+        found += _table(path, text, table, inner)
+    return tuple(found)
 
 
 def written_of(value: object) -> str | None:

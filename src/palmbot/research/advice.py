@@ -80,21 +80,32 @@ def _correlations(analysis: Analysis) -> Said:
         few = "fewer than ten trades" if 0 < analysis.summary.trades < FEW_TRADES else "too few trades"
         return [f"Correlations of RSI and sentiment with the results cannot be told: {few}."], []
     apart = [each for each in told if analysis.looks.is_beyond(each.p)]
-    names = " and ".join(dict.fromkeys(each.cause for each in told if each.kind != "multiple R"))
+    *others, last = dict.fromkeys(each.cause for each in told if each.kind != "multiple R")
     if not apart:
+        names = f"{', '.join(others)} and {last}" if others else last
         return [f"How strong {names} stood at the entry says nothing about a trade's result."], []
     seen = [f"{_correlation_words(each)}." for each in apart]
     both = {each.cause for each in apart if each.kind == "Pearson"} & {
         each.cause for each in apart if each.kind == "Spearman"
     }
     tries = [
-        f"Try a stricter threshold of {each.cause}: stronger signals ended better, by value and by rank."
-        if (each.value or 0) > 0
-        else f"Try a milder threshold of {each.cause}: stronger signals ended worse, by value and by rank."
+        _try_of(each.cause, is_better=(each.value or 0) > 0, is_related=each.cause in analysis.related)
         for each in apart
         if each.kind == "Spearman" and each.cause in both
     ]
     return seen, tries
+
+
+def _try_of(cause: str, *, is_better: bool, is_related: bool) -> str:
+    if is_related:
+        way = "with" if is_better else "against"
+        return (
+            f"Look at {cause} before you trade: where it had moved {way} the trade, trades ended better, by value and "
+            "by rank. No rule can ask for it."
+        )
+    if is_better:
+        return f"Try a stricter threshold of {cause}: stronger signals ended better, by value and by rank."
+    return f"Try a milder threshold of {cause}: stronger signals ended worse, by value and by rank."
 
 
 def _correlation_words(each: Association) -> str:

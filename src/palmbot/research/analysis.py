@@ -5,7 +5,7 @@ Everything is computed here; ``analysis_files`` writes it, ``figures`` draws it,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from palmbot.research.association import Association, associations
 from palmbot.research.bootstrap import Band
 from palmbot.research.breakdown import Breakdown, breakdowns
 from palmbot.research.looks import Looks
-from palmbot.research.moments import moments_of
+from palmbot.research.moments import moments_of, related_changes
 from palmbot.research.result import DataSet, RunResult
 from palmbot.research.shadows import Refused, refused, shadows_of
 from palmbot.research.statistics import Summary, summarize
@@ -31,12 +31,16 @@ _MAPS = (0.2, 0.7)  # where the thresholds begin and end, as shares of the whole
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything that was found. ``moments`` are the trades (``moments.MOMENT``), ``shadows`` those refused."""
+    """Everything that was found. ``moments`` are the trades (``moments.MOMENT``), ``shadows`` those refused.
+
+    ``related`` are the changes of other markets known at each of the trades, by name.
+    """
 
     data: DataSet
     result: RunResult
     summary: Summary
     moments: Rows
+    related: Mapping[str, Float64Array]
     associations: tuple[Association, ...]
     breakdowns: tuple[Breakdown, ...]
     levels: tuple[Level, ...]
@@ -65,6 +69,15 @@ class Analysis:
             "looks": {"by_question": dict(looks.by_question), "total": looks.total, "level": looks.level},
             "trades": self.summary.trades,
             "profit_factor": self.summary.profit_factor,
+            "related": [
+                {
+                    "name": each.name,
+                    "file": str(each.file),
+                    "rows": each.rows,
+                    "trades": _known(self.related[each.name]),
+                }
+                for each in self.data.related
+            ],
             "correlations": [_plain(each) for each in self.associations],
             "breakdowns": [_plain(each) for each in self.breakdowns],
             "after_rsi": [_plain(each) for each in self.levels],
@@ -87,7 +100,9 @@ def analyse(
     result = backtest.run(data, profile, params, balance_minor)
     progress("trades", 0.05)
     moments = moments_of(result, data)
-    related = associations(_causes(moments, params), np.ascontiguousarray(moments["r"]), seed)
+    related = related_changes(data, np.ascontiguousarray(moments["entry_ms"]))
+    beside = {name: moments["side"] * change for name, change in related.items()}  # more speaks for the trade
+    together = associations(_causes(moments, params), np.ascontiguousarray(moments["r"]), seed, beside)
     groups = breakdowns(moments, seed)
     progress("what followed each RSI", 0.15)
     followed = (result.rsi, data.bars.close_px, params.rsi_period + 1, seed)
@@ -103,7 +118,8 @@ def analyse(
         result=result,
         summary=summarize(result, data, seed),
         moments=moments,
-        associations=related,
+        related=related,
+        associations=together,
         breakdowns=groups,
         levels=after,
         directions=ways,
@@ -131,6 +147,10 @@ def _causes(moments: Rows, params: Params) -> dict[str, Float64Array]:
     if np.isfinite(sentiment).any():
         causes["sentiment"] = sentiment
     return causes
+
+
+def _known(changes: Float64Array) -> int:
+    return int(np.count_nonzero(np.isfinite(changes)))
 
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the dataclasses above

@@ -35,7 +35,8 @@ def write_analysis(analysis: Analysis, said: Advice, folder: Path) -> tuple[Path
         UsageError: the folder cannot be written.
     """
     trades, refused = folder / "trades.csv", folder / "refused.csv"
-    write_table(trades, TRADE_COLUMNS, _trade_rows(analysis))
+    related = tuple(f"{name}_change_pct" for name in analysis.related)
+    write_table(trades, (*TRADE_COLUMNS, *related), _trade_rows(analysis))
     write_table(refused, REFUSED_COLUMNS, _refused_rows(analysis))
     numbers = folder / "analysis.json"
     body = analysis.to_json() | {"findings": said.findings, "recommendations": said.recommendations}
@@ -59,8 +60,9 @@ def _trade_rows(analysis: Analysis) -> list[tuple[object, ...]]:
             Reason(int(row["reason"])).name, _number(row["rsi"]), _number(row["sentiment"]),
             _number(row["volatility_pct"]), int(row["hour"]), WEEKDAYS[int(row["weekday"])], int(row["bars_held"]),
             _number(row["mae_r"]), _number(row["mfe_r"]), decimal_text(int(row["pnl_minor"]), money), _number(row["r"]),
+            *(_number(100.0 * change[index]) for change in analysis.related.values()),
         )
-        for row in analysis.moments
+        for index, row in enumerate(analysis.moments)
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ which leaves the moods of both and nothing between them; each number is held aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -62,18 +62,22 @@ class _Look(NamedTuple):
     pool: Float64Array
 
 
-def associations(causes: dict[str, Float64Array], outcome: Float64Array, seed: int) -> tuple[Association, ...]:
+def associations(
+    causes: dict[str, Float64Array], outcome: Float64Array, seed: int, beside: Mapping[str, Float64Array] | None = None
+) -> tuple[Association, ...]:
     """Return both correlations of each cause with ``outcome``, then R of all causes together where there are several.
 
     Args:
         causes: name to values, each of shape (n,); NaN where unknown: such trades are left out of that correlation.
         outcome: shape (n,).
         seed: of the bootstrap.
+        beside: more causes, which have no part in R.
     """
     is_told = np.isfinite(outcome)
     y, columns = outcome[is_told], {name: values[is_told] for name, values in causes.items()}
+    others = {name: values[is_told] for name, values in (beside or {}).items()}
     found = []
-    for name, values in columns.items():
+    for name, values in (columns | others).items():
         known = np.isfinite(values)
         found.append(_look((name, "Pearson"), correlation, known, (values[known], y), seed))
         found.append(_look((name, "Spearman"), correlation, known, (ranks(values[known]), ranks(y)), seed))

@@ -5,6 +5,7 @@ Colours are those of the reports; what a colour says is also said by place, sign
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -212,7 +213,8 @@ def scatter(analysis: Analysis) -> Figure | None:
         for each in analysis.associations
         if each.value is not None
     ]
-    figure.supxlabel("  ".join(words), fontsize=9)
+    lines = textwrap.wrap("   ".join(words), 150)  # related markets make it long
+    figure.supxlabel("\n".join(lines), fontsize=9 if len(lines) == 1 else 7)
     return figure
 
 

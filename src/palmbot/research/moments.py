@@ -16,6 +16,7 @@ from palmbot.core.compiled import compiled
 from palmbot.core.fills import spread_px
 from palmbot.core.types import BarArrays, Float64Array, Instrument, Int64Array, SentimentArrays
 from palmbot.model import Trade
+from palmbot.research.known import newest
 from palmbot.research.result import DataSet, RunResult
 from palmbot.research.statistics import r_multiple
 from palmbot.research.sweep_ledger import Rows
@@ -78,6 +79,15 @@ def moments_of(result: RunResult, data: DataSet) -> Rows:
     return rows
 
 
+def related_changes(data: DataSet, entries_ms: Int64Array) -> dict[str, Float64Array]:
+    """Return the change of each related series known when the trades entered at ``entries_ms`` were decided, by name.
+
+    Shape (n,) each, as `known.RelatedSeries.changes` has it; NaN where none was known.
+    """
+    decided = np.maximum(bar_of(data.bars, entries_ms) - 1, 0)
+    return {each.name: each.changes(data.bars.end_ms[decided]) for each in data.related}
+
+
 def bar_of(bars: BarArrays, instants_ms: Int64Array) -> Int64Array:
     """Return the bar in which each instant lies: the last that began at or before it, shape (n,)."""
     return np.asarray(np.searchsorted(bars.ts_ms, instants_ms, side="right") - 1, np.int64)
@@ -109,8 +119,7 @@ def volatility_pct(bars: BarArrays) -> Float64Array:
 
 def _scores(rows: SentimentArrays, instants_ms: Int64Array) -> Float64Array:
     """Return the newest score known at each instant, NaN where there was none, as ``signals.sentiment_at`` does."""
-    index = np.searchsorted(rows.known_ms, instants_ms, side="right") - 1
-    return np.append(rows.score, np.nan)[index]  # -1, nothing known, is the last
+    return np.append(rows.score, np.nan)[newest(rows.known_ms, instants_ms)]  # -1, nothing known, is the last
 
 
 def _opened_minutes(local_ms: Int64Array, session: Session) -> Int64Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palmbot.core.types import BarArrays, Float64Array, Int64Array, Params, RollArrays, SentimentArrays
 from palmbot.instruments import InstrumentSpec
 from palmbot.model import Refusal, Trade
+from palmbot.research.known import RelatedSeries
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class DataSet:
         adjustment: ``none``, ``additive`` or ``proportional``.
         notes: one sentence for each thing the loader did or doubts (rows outside the session, suspected rolls).
         fingerprint: sha256 of the bars, hex.
+        related: series of other markets; only the analysis joins them.
     """
 
     name: str
@@ -33,6 +35,7 @@ class DataSet:
     notes: tuple[str, ...]
     fingerprint: str
     synthetic: bool = False
+    related: tuple[RelatedSeries, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

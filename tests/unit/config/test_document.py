@@ -44,7 +44,7 @@ def test_the_schema_knows_every_setting_and_nothing_else() -> None:
         if name in {"profile", "instrument"}:
             inner = inner["additionalProperties"]
             assert "base" in inner["properties"]
-        assert set(inner["properties"]) - {"base", "grid"} == set(table)
+        assert set(inner["properties"]) - {"base", "grid", "related"} == set(table)
         assert inner["additionalProperties"] is False
         assert all("description" in each for name, each in inner["properties"].items() if name != "grid")
     assert set(properties["optimize"]["properties"]["grid"]["properties"]) == set(AXES)

@@ -45,7 +45,7 @@ def test_rsi_trend_buys_strength_with_stops_in_atrs_and_no_shorts() -> None:
 
 def test_every_field_has_a_setting() -> None:
     assert {key.field for key in PARAMS} == set(Params._fields)
-    assert {key.field for key in DATA} == {field.name for field in fields(DataSettings)}
+    assert {key.field for key in DATA} == {field.name for field in fields(DataSettings)} - {"related"}
     assert {key.field for key in OPTIMIZE} == {field.name for field in fields(OptimizeSettings)} - {"axes", "fixed"}
     assert {key.field for key in AXES.values()} == set(Params._fields) - {"profile"}
     # Whether orders go nowhere is said on the command line alone, so that no file and no variable can unsay it.
