@@ -59,7 +59,7 @@ Said = tuple[list[str], list[str]]
 def _looks(looks: Looks) -> list[str]:
     if looks.total == 0:
         return []
-    asked = ", ".join(f"{count} {name}" for name, count in looks.by_question.items() if count > 0)
+    asked = ", ".join(f"{name} ({count})" for name, count in looks.by_question.items() if count > 0)
     share = f"{100 * P_MAX:g} %"
     of_all = "" if looks.questions == 1 else f" ({share} / {looks.questions})"
     sentence = (
@@ -70,7 +70,8 @@ def _looks(looks: Looks) -> list[str]:
     return [sentence]
 
 
-def _p_text(p: float | None) -> str:
+def p_text(p: float | None) -> str:
+    """Return ``p`` in words."""
     return "p below 0.001" if p is not None and p < 0.001 else f"p {number_text(p, 3)}"
 
 
@@ -110,7 +111,7 @@ def _try_of(cause: str, *, is_better: bool, is_related: bool) -> str:
 
 def _correlation_words(each: Association) -> str:
     band = each.band
-    ends = DASH if band is None else f"{number_text(band.lo)} to {number_text(band.hi)}, {_p_text(each.p)}"
+    ends = DASH if band is None else f"{number_text(band.lo)} to {number_text(band.hi)}, {p_text(each.p)}"
     chance = "" if each.by_chance is None else f"; chance alone gives up to {number_text(each.by_chance)}"
     return f"{each.kind} of {each.cause} with the result is {number_text(each.value)} ({ends}{chance})"
 
@@ -143,8 +144,8 @@ def _both_maps(analysis: Analysis, maps: Thresholds) -> Said:
     carried = analysis.looks.is_beyond(maps.p)
     seen.append(
         f"The two maps have a rank correlation of {number_text(maps.likeness)} over {maps.cells} cells, "
-        f"as shuffled prices have with {_p_text(maps.p)}: "
-        + ("what was good stayed good." if carried else "what was good in sample says nothing about later.")
+        f"as shuffled prices have with {p_text(maps.p)}: "
+        + ("what was good stayed good." if carried else "luck does as much, so that it says nothing about later.")
     )
     if carried and outside > 1:
         return seen, [f"Look at thresholds around {cell_words(maps)}: their part of the map was above 1 in both parts."]
@@ -156,7 +157,7 @@ def cell_words(maps: Thresholds) -> str:
     if maps.best is None:
         return "none"
     pairs = zip((maps.down, maps.across), maps.best, strict=True)
-    return " and ".join(f"{FIELD_WORDS[name]} {values[index]:g}" for (name, values), index in pairs)
+    return " and ".join(f"{FIELD_WORDS[name]} {values[index]:g}" for (name, values), index in pairs if len(values) > 1)
 
 
 def _groups(analysis: Analysis) -> Said:
@@ -168,7 +169,7 @@ def _groups(analysis: Analysis) -> Said:
         return [f"None of {len(judged)} groups by hour, weekday, session or volatility stands out."], []
     seen = [
         f"{group.label} ({name}): {group.trades} trades with {number_text(group.mean_r)} R on average, unlike the "
-        f"others ({_p_text(group.p)} of all {len(judged)} groups)."
+        f"others ({p_text(group.p)} of all {len(judged)} groups)."
         for name, group in apart
     ]
     tries = [
@@ -192,7 +193,7 @@ def _directions(analysis: Analysis) -> Said:
     bars = f"{clearest.ahead} bar{'s' if clearest.ahead > 1 else ''}"
     sentence = (
         f"Over {bars} the price rose {number_text(size, 3)} % {way} after an RSI that was {STEP_RSI} points higher "
-        f"({_p_text(clearest.p)} of {len(told)} distances)."
+        f"({p_text(clearest.p)} of {len(told)} distances)."
     )
     prices = analysis.data.bars.open_px
     spread_pct = float(np.median(100.0 * spreads(analysis.data.spec.core, analysis.data.bars) / prices))
@@ -211,7 +212,7 @@ def _refusals(analysis: Analysis) -> Said:
     for each in analysis.refused:
         if each.mean_r is None or not analysis.looks.is_beyond(each.p):
             continue
-        words, p = reason_words(each.reason.name), _p_text(each.p)
+        words, p = reason_words(each.reason.name), p_text(each.p)
         if each.mean_r < 0:
             seen.append(f"Refusing for {words} saved {number_text(-each.sum_r, 1)} R over {each.shadows} trades ({p}).")
         else:

@@ -14,7 +14,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from palmbot.core.types import Float64Array, Int64Array
-from palmbot.research.advice import FIELD_WORDS
+from palmbot.research.advice import FIELD_WORDS, p_text
 from palmbot.research.aftermath import AHEAD_BARS, Level
 from palmbot.research.analysis import Analysis
 from palmbot.research.bootstrap import Band
@@ -104,7 +104,7 @@ def maps(analysis: Analysis) -> Figure | None:
             place = (found.best[1] - 0.5, found.best[0] - 0.5)
             axes.add_patch(_frame(place))
     figure.colorbar(image, ax=pair, shrink=0.8, extend="max", label="profit factor (1: won as much as lost)")
-    like = "none" if found.likeness is None or found.p is None else f"{found.likeness:.2f}, p {found.p:.2f}"
+    like = "none" if found.likeness is None or found.p is None else f"{found.likeness:.2f}, {p_text(found.p)}"
     figure.supxlabel(
         f"Framed: the best in sample. Grey: under {CELL_TRADES_MIN} trades. Rank correlation of both maps: {like}.",
         fontsize=9,
@@ -153,10 +153,13 @@ def after_rsi(analysis: Analysis) -> Figure:
         levels = [each for each in analysis.levels if each.ahead == ahead]
         _bars(axes, [_level_name(each) for each in levels], [each.mean_pct for each in levels],
               [each.band for each in levels], [each.bars for each in levels])  # fmt: skip
-        axes.set_title(f"{ahead} bar{'s' if ahead > 1 else ''} on", fontsize=9, color=INK)
+        p = next((f"; of the direction: {p_text(each.p)}" for each in analysis.directions if each.ahead == ahead), "")
+        axes.set_title(f"{ahead} bar{'s' if ahead > 1 else ''} on{p}", fontsize=9, color=INK)
         axes.set_ylabel("move beyond the drift, %" if ahead == AHEAD_BARS[0] else "", fontsize=9)
         axes.set_xlabel("RSI at the close", fontsize=9)
-    figure.supxlabel("Lines: 5-95 % of a block bootstrap. Small: bars. Costs are not in these moves.", fontsize=9)
+    figure.supxlabel(
+        f"Lines: 5-95 % of each bar alone. Small: bars. No costs. More than chance: {_level(analysis)}.", fontsize=9
+    )
     return figure
 
 
@@ -179,12 +182,16 @@ def _bars(
         if band is not None and band.hi is not None:
             axes.plot((place, place), (band.lo, band.hi), color=INK, linewidth=1)
     axes.axhline(0.0, color=INK, linewidth=0.8)
-    axes.set_xticks(range(len(names)), names, fontsize=7, rotation=45 if len(names) > 4 else 0)
+    is_long = len(names) > 4 and max(map(len, names)) > 2
+    size = 7 if len(names) <= 12 else 5.5
+    axes.set_xticks(range(len(names)), names, fontsize=size, rotation=45 if is_long else 0)
     axes.set_xlim(-0.7, max(len(names), 3) - 0.3)
     low, high = axes.get_ylim()
     axes.set_ylim(low - 0.12 * (high - low), high)
     for place, count in enumerate(counts):
-        axes.text(place, 0.01, str(count), transform=axes.get_xaxis_transform(), ha="center", fontsize=6.5, color=INK)
+        axes.text(
+            place, 0.01, str(count), transform=axes.get_xaxis_transform(), ha="center", fontsize=size - 0.5, color=INK
+        )
     _plain(axes)
 
 
@@ -228,13 +235,22 @@ def breakdowns(analysis: Analysis) -> Figure | None:
         _breakdown(axes, part)
     for axes in panels[len(analysis.breakdowns) :]:
         axes.set_axis_off()
-    figure.supxlabel("Lines: 5-95 %. Small: trades. A table of groups always has a best one; see the text.", fontsize=9)
+    judged = [group.p for part in analysis.breakdowns for group in part.groups if group.p is not None]
+    best = f" The clearest of {len(judged)} groups: {p_text(min(judged))}." if judged else ""
+    figure.supxlabel(
+        f"Lines: 5-95 % of each bar alone. Small: trades.{best} More than chance: {_level(analysis)}.", fontsize=9
+    )
     return figure
+
+
+def _level(analysis: Analysis) -> str:
+    return f"p of {number_text(analysis.looks.level, 3)} or less"
 
 
 def _breakdown(axes: Axes, part: Breakdown) -> None:
     groups = part.groups
-    _bars(axes, [each.label for each in groups], [each.mean_r for each in groups],
+    short = [each.label.removesuffix(":00") if part.name == "hour of entry" else each.label for each in groups]
+    _bars(axes, short, [each.mean_r for each in groups],
           [each.mean_r_band for each in groups], [each.trades for each in groups])  # fmt: skip
     axes.set_title(part.name, fontsize=9, color=INK)
 
@@ -269,7 +285,7 @@ def refusals(analysis: Analysis) -> Figure | None:
         return None
     figure = _figure("What refused signals would have come to, mean R", analysis)
     axes = figure.subplots()
-    names = [reason_words(each.reason.name) for each in told]
+    names = [f"{reason_words(each.reason.name)}{'' if each.p is None else f', {p_text(each.p)}'}" for each in told]
     _bars(
         axes,
         names,
@@ -279,6 +295,8 @@ def refusals(analysis: Analysis) -> Figure | None:
     )
     axes.set_ylabel("mean result, R", fontsize=9)
     figure.supxlabel(
-        "Below zero, refusing saved that. Lines: 5-95 %. Small: refused trades that were played out.", fontsize=9
+        "Below zero, refusing saved that. Lines: 5-95 % of each bar alone. Small: refused trades that were played "
+        f"out. More than chance: {_level(analysis)}.",
+        fontsize=9,
     )
     return figure
