@@ -2,10 +2,11 @@
 
 A bar is its gap from the close before, and its high, low and close from its open, all in log price. Two nulls:
 
-- *shuffled*: the bars' moves are drawn anew without replacement, gaps and insides each on their own, gaps into a new
-  trading day among themselves. Every bar keeps its time, every move stays in the series: its distribution and the
-  market's whole drift remain, so that a search that merely rides the drift is not credited with an edge. All order is
-  destroyed, and with it what sentiment could know. Moods of volatility are order, too: they go.
+- *shuffled*: the bars' moves are drawn anew without replacement, gaps and insides each on their own, among bars that
+  follow a pause of the same kind: none, a break, a night, a weekend, and whether a new trading day begins. Every bar
+  keeps its time, every move stays in the series: its distribution and the market's whole drift remain, so that a
+  search that merely rides the drift is not credited with an edge, and stops meet gaps when they do on the real
+  market. All other order is destroyed, and with it what sentiment could know. Moods of volatility are order, too.
 - *sign-flipped*: every bar keeps its moves, up and down exchanged by the toss of a coin. Moods of volatility remain,
   the market's drift goes: on a market that rose, being long counts as an edge here.
 
@@ -34,6 +35,10 @@ from palmbot.research.evidence import Surrogates
 from palmbot.research.search import Search, Searcher, profit_factor_of
 from palmbot.research.sweep import Series
 from palmbot.research.workers import IN_TURN, Workers
+from palmbot.units import HOUR_MS
+
+PAUSES_MS: Final = (HOUR_MS // 2, 6 * HOUR_MS, 36 * HOUR_MS)
+"""From where on a pause is a break in the day, a night, a weekend or holiday; less is bars that are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +99,20 @@ def rebuilt(series: Series, moves: Moves) -> Series:
 
 def shuffled(series: Series, rng: np.random.Generator) -> Series:
     """Return ``series`` with its moves in another order; see above."""
-    moves = moves_of(series)
-    order = rng.permutation(moves.gap.shape[0])
-    day = trade_day(series.bars.ts_ms, series.instrument.day_start_ms)
-    begins = np.diff(day, prepend=day[0]) != 0
-    gap = moves.gap.copy()
-    for places in (np.flatnonzero(begins), np.flatnonzero(~begins)[1:]):  # the first bar has no gap
-        gap[places] = moves.gap[rng.permutation(places)]
-    return rebuilt(series, Moves(gap, moves.high[order], moves.low[order], moves.close[order]))
+    moves, kinds = moves_of(series), _kinds_of(series)
+    gaps, insides = (np.arange(kinds.shape[0]) for _ in range(2))
+    for kind in np.unique(kinds):
+        places = np.flatnonzero(kinds == kind)
+        gaps[places], insides[places] = rng.permutation(places), rng.permutation(places)
+    return rebuilt(series, Moves(moves.gap[gaps], moves.high[insides], moves.low[insides], moves.close[insides]))
+
+
+def _kinds_of(series: Series) -> Int64Array:
+    """Return what each bar follows: a pause of what length, and if a new trading day begins. The first is alone."""
+    bars = series.bars
+    day = trade_day(bars.ts_ms, series.instrument.day_start_ms)
+    pauses = np.searchsorted(PAUSES_MS, bars.ts_ms[1:] - bars.end_ms[:-1], side="right")
+    return np.concatenate(([-1], 2 * pauses + (np.diff(day) != 0))).astype(np.int64)
 
 
 def sign_flipped(series: Series, rng: np.random.Generator) -> Series:

@@ -115,6 +115,30 @@ def test_shuffling_keeps_gaps_into_a_new_day_among_themselves() -> None:
     assert after[is_day].min() > 10 * np.abs(after[~is_day]).mean()
 
 
+def test_shuffling_keeps_breaks_nights_and_weekends_each_among_themselves() -> None:
+    """Two sessions a day, five days a week: each pause has jumps, and opening bars, of a size of its own."""
+    days = np.array([day for day in range(140) if day % 7 < 5])
+    hours = np.array([2, 3, 4, 7, 8, 9])
+    ts_ms = START_MS + (days[:, np.newaxis] * DAY_MS + hours * HOUR_MS).ravel()
+    follows = np.where(np.tile(hours, days.size) == 7, 2, 1)  # a break, or none
+    follows[:: hours.size] = np.where(days % 7 == 0, 4, 3)  # a weekend, or a night
+    jump_px, move_px = 10**follows * PX // 10, 4 * follows * PX
+    up = rng().choice([-1, 1], ts_ms.size)
+    jump_px[0] = 0
+    steps_px = np.stack((up * jump_px, -up * move_px)).T.ravel()  # an open from the close before, a close from its open
+    opens, closes = (500_000 * PX + np.cumsum(steps_px)).reshape(-1, 2).T
+    bars = BarArrays(
+        ts_ms, ts_ms + HOUR_MS, opens, np.maximum(opens, closes), np.minimum(opens, closes), closes, opens[:0]
+    )
+    before, after = (moves_of(each) for each in (series_of(bars), shuffled(series_of(bars), rng())))
+    for kind in range(1, 5):
+        here = np.flatnonzero(follows == kind)[kind == 4 :]
+        for name in ("gap", "close"):
+            was, now = (np.abs(getattr(moves, name)[here]) for moves in (before, after))
+            assert np.sort(now) == pytest.approx(np.sort(was), rel=0.02, abs=1e-6), (kind, name)
+            assert not np.allclose(getattr(before, name)[here], getattr(after, name)[here]), (kind, name)
+
+
 def test_shuffling_destroys_order() -> None:
     """A series that goes up and down in turn, each for 20 bars, does so no more."""
     closes = 4_000 + np.cumsum(np.where(np.arange(2_000) // 20 % 2 == 0, 5, -5))
