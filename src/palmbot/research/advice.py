@@ -173,8 +173,8 @@ def _groups(analysis: Analysis) -> Said:
         for name, group in apart
     ]
     tries = [
-        f"Try {'only' if (group.mean_r or 0) > 0 else 'without'} {group.label} as a filter of entries."
-        for _, group in apart
+        f"Try entries {'only' if (group.mean_r or 0) > 0 else 'without those'} of {name.split()[0]} {group.label}."
+        for name, group in apart
     ]
     return seen, tries
 

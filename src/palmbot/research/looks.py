@@ -1,7 +1,7 @@
 """How many numbers a study looked at, and how far the best of them must stand out to be more than luck.
 
-Among forty numbers of mere chance one or two are beyond their 5-95 % band. So a study corrects twice, that on data
-without anything to find at most 5 % of studies have anything to say at all:
+Among forty numbers of mere chance four are beyond their 5-95 % band. So a study corrects twice, that on data without
+anything to find at most 5 % of studies have anything to say at all:
 
 - *within a question* (which hour? which level of RSI?) a number is held against the largest of all numbers in each
   resample without an effect, the single-step maxT: Westfall and Young, "Resampling-Based Multiple Testing" (1993);
