@@ -175,6 +175,8 @@ def _written(made: Study, plan: Plan, out: Path, trials: Trials, error: PalmbotE
         report_study.write_study_report(made, "optimisation", out.with_suffix(".html"))
     except PalmbotError as failure:
         return Output(made, content, written, error or failure, code or failure.exit_code)
+    except KeyboardInterrupt:  # while the page was drawn, say: the answer is shown all the same
+        return Output(made, content, written, error, code or INTERRUPTED)
     if code == 0:
         trials.remove()
     return Output(made, content, out, error, code)

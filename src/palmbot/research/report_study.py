@@ -181,10 +181,14 @@ def _maps(found: Thresholds) -> tuple[str, str]:
     html = "".join(
         f'<div class="wide" tabindex="0"><table><caption>{name}<small>{day_text(part.from_ms)} to '
         f"{day_text(part.to_ms)}</small></caption>{_map(part, found)}</table></div>"
-        for name, part in (("In sample", found.in_sample), ("Out of sample", found.out_of_sample))
+        for name, part in (
+            ("Earlier part: in sample", found.in_sample),
+            ("Later part: out of sample", found.out_of_sample),
+        )
     )
     about = (
-        f"Profit factor and, small, trades, all else as in the winner. Framed: {cell_words(found)}, best in sample. "
+        f"Profit factor and, small, trades, all else as in the winner, chosen on all bars. "
+        f"Framed: {cell_words(found)}, best in sample. "
         f"Grey: under {CELL_TRADES_MIN} trades. The maps {likeness}."
     )
     return f'<div class="maps">{html}</div>', about

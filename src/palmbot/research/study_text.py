@@ -100,9 +100,13 @@ def luck_rows(evidence: Evidence) -> Rows:
         ("as good on shuffled prices", _as_good(shuffled), "p < 0.01"),
         ("as good on sign-flipped prices", _as_good(flipped), ""),
         ("chance of an overfitted choice (PBO)", percent_text(evidence.pbo), "< 20 %"),
-        ("chance of an edge after so many tries (deflated Sharpe)", percent_text(evidence.deflated_sharpe), "> 95 %"),
+        (
+            "confidence in an edge after so many tries (deflated Sharpe)",
+            percent_text(evidence.deflated_sharpe),
+            "> 95 %",
+        ),
         ("  had it been the only try (probabilistic Sharpe)", percent_text(evidence.probabilistic_sharpe), ""),
-        ("days needed to believe it, of those seen", needed or "-", ""),
+        ("  and days needed to believe it then, of those seen", needed or "-", ""),
     ]
 
 
@@ -110,7 +114,9 @@ def _as_good(surrogates: Surrogates | None) -> str:
     if surrogates is None:
         return "-"
     as_good = round(surrogates.p * (1 + surrogates.count)) - 1
-    return f"{as_good} of {surrogates.count}, p = {number_text(surrogates.p, 3)}"
+    silent = int(np.isnan(surrogates.scores).sum())  # of too few trades; they count as worse
+    without = f", {silent} without a score" if silent else ""
+    return f"{as_good} of {surrogates.count}{without}, p = {number_text(surrogates.p, 3)}"
 
 
 def cost_rows(evidence: Evidence) -> Rows:
@@ -177,6 +183,9 @@ def _halts_of(walked: WalkForward | None) -> tuple[tuple[int, int], ...]:
     return () if walked is None else walked.halts
 
 
+    is_final = study.base.rearm_after_ms == 0 and any(reason == Reason.HALT_DRAWDOWN for _, reason in _halts_of(walked))
+    if is_final:
+        yield "Each test begins with breakers set anew; a bot would have stood still from its first drawdown halt on."
 def _took(study: Study) -> str:
     bars = study.data.bars
     count = bars.ts_ms.shape[0]

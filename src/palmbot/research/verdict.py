@@ -1,7 +1,8 @@
 """The verdict on a search's winner: a table of conditions, and the reasons in words.
 
 ======  =========================================================================================================
-ROBUST  shuffled p < 0.01, PBO < 0.2, deflated Sharpe > 0.95, and the 5 % bound of the walk-forward profit factor > 1
+ROBUST  shuffled p < 0.01, PBO < 0.2, deflated Sharpe > 0.95, and the 5 % bound of the walk-forward profit factor > 1,
+        over at least 30 trades: of fewer the bound says too much (7 that are worth nothing pass it 14 times in 100)
 WEAK    shuffled p < 0.05, and the walk-forward profit factor > 1
 NOISE   everything else
 ======  =========================================================================================================
@@ -25,6 +26,7 @@ P_ROBUST, P_WEAK = 0.01, 0.05
 PBO_MAX = 0.2
 DEFLATED_MIN = 0.95
 PROFIT_FACTOR_MIN = 1.0
+UNSEEN_TRADES_MIN = 30
 
 TARGETS: tuple[tuple[str, Callable[[Tally], float | None], Callable[[float], bool]], ...] = (
     ("profit factor > 1.5", lambda tally: tally.profit_factor, lambda value: value > 1.5),
@@ -41,6 +43,7 @@ class Proof(NamedTuple):
     deflated_sharpe: float | None
     profit_factor: float | None  # out of sample, of the worse walk-forward
     bound: float | None  # 5 % bound of it, of the worse walk-forward
+    unseen_trades: int  # out of sample, of the walk-forward that made fewer
 
 
 def proof_of(evidence: Evidence) -> Proof:
@@ -53,6 +56,7 @@ def proof_of(evidence: Evidence) -> Proof:
         evidence.deflated_sharpe,
         _least([None if each is None else each.tally.profit_factor for each in both]),
         _least([None if band is None else band.lo for band in bands]),
+        min((each.tally.trades for each in both if each is not None), default=0),
     )
 
 
@@ -67,6 +71,7 @@ def is_robust(proof: Proof) -> bool:
         and proof.deflated_sharpe > DEFLATED_MIN
         and proof.bound is not None
         and proof.bound > PROFIT_FACTOR_MIN
+        and proof.unseen_trades >= UNSEEN_TRADES_MIN
     )
 
 
@@ -178,17 +183,17 @@ def _unseen(evidence: Evidence) -> str:
     if factor <= PROFIT_FACTOR_MIN:
         return f"After costs it lost money {seen}."
     bound = None if worse.profit_factor_band is None else worse.profit_factor_band.lo
-    if bound is not None and bound > PROFIT_FACTOR_MIN:
-        return f"After costs it made money {seen}, and with 95{NO_BREAK}% confidence above {number_text(bound)}."
-    if bound is None:
+    if worse.tally.trades < UNSEEN_TRADES_MIN or bound is None:
         return f"After costs it made money {seen}, too few to say how far chance reaches."
+    if bound > PROFIT_FACTOR_MIN:
+        return f"After costs it made money {seen}, and with 95{NO_BREAK}% confidence above {number_text(bound)}."
     return f"After costs it made money {seen}, but chance reaches down to {number_text(bound)}, a loss."
 
 
 def _depth(evidence: Evidence, proof: Proof) -> str:
     return (
         f"Having tried {evidence.trials:,} combinations does not explain it: the chance that the choice is overfitted "
-        f"is {percent_text(proof.pbo)}, and the chance that an edge is left after so many tries "
+        f"is {percent_text(proof.pbo)}, and the confidence in an edge after so many tries "
         f"{percent_text(proof.deflated_sharpe)}."
     )
 
@@ -200,11 +205,13 @@ def _missing(proof: Proof) -> Iterator[str]:
     if proof.bound is None or proof.bound <= PROFIT_FACTOR_MIN:
         bound = "unknown" if proof.bound is None else number_text(proof.bound)
         yield f"the 5{NO_BREAK}% bound of the profit factor is {bound}, not above 1"
+    if proof.unseen_trades < UNSEEN_TRADES_MIN:
+        yield f"{proof.unseen_trades} unseen trades are fewer than {UNSEEN_TRADES_MIN}"
     if proof.pbo is None or proof.pbo >= PBO_MAX:
         yield f"the chance of an overfitted choice is {_known(proof.pbo)}, not below {percent_text(PBO_MAX)}"
     if proof.deflated_sharpe is None or proof.deflated_sharpe <= DEFLATED_MIN:
         yield (
-            f"the chance of an edge after so many tries is {_known(proof.deflated_sharpe)}, "
+            f"the confidence in an edge after so many tries is {_known(proof.deflated_sharpe)}, "
             f"not above {percent_text(DEFLATED_MIN)}"
         )
 

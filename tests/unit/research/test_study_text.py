@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from tests.sample_study import sample_study
 
 from palmbot.core.types import Reason
@@ -59,6 +60,32 @@ def test_halts_are_told_with_their_dates() -> None:
     text = replace(study, run=replace(study.run, halts=halts)).text()
     assert "Breakers in sample: 2020-01-02 drawdown halt" in text
     assert ", and 2 more." in text
+
+
+def test_a_halt_out_of_sample_that_would_have_been_final_says_so() -> None:
+    study = sample_study()
+    rolling = study.evidence.rolling
+    assert rolling is not None
+    final = "a bot would have stood still from its first drawdown halt on."
+    for reason, rearm_after_ms, is_final in (
+        (Reason.BREAKER_DAILY, 0, False),
+        (Reason.HALT_DRAWDOWN, 0, True),
+        (Reason.HALT_DRAWDOWN, 1, False),
+    ):
+        halted = replace(rolling, halts=((HALT_MS, int(reason)),))
+        base = study.base._replace(rearm_after_ms=rearm_after_ms)
+        text = replace(study, base=base, evidence=replace(study.evidence, rolling=halted, anchored=None)).text()
+        assert "Breakers out of sample: 2020-01-02" in text
+        assert (final in text) == is_final
+
+
+def test_series_of_luck_that_nothing_could_be_judged_on_are_counted() -> None:
+    study = sample_study()
+    shuffled = study.evidence.shuffled
+    assert shuffled is not None
+    scores = np.concatenate((np.full(3, np.nan), np.zeros(16)))
+    text = replace(study, evidence=replace(study.evidence, shuffled=replace(shuffled, p=0.1, scores=scores))).text()
+    assert "1 of 19, 3 without a score, p = 0.100" in text
 
 
 def test_tables_are_even() -> None:

@@ -64,6 +64,10 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
     ("NOISE", {"anchored": walked(0.9, 0.8)}),
     # what is not known never helps
     ("NOISE", {"shuffled": None}),
+    # of few unseen trades the bound says too much
+    ("ROBUST", {"rolling": walked(tally=Tally(30, 0.5, 1.4, 4.0, 100))}),
+    ("WEAK", {"rolling": walked(tally=Tally(29, 0.5, 1.4, 4.0, 100))}),
+    ("WEAK", {"anchored": walked(1.6, 1.2, tally=Tally(7, 0.9, 1.6, 1.0, 100))}),
     ("WEAK", {"pbo": None}),
     ("WEAK", {"deflated_sharpe": None}),
     ("WEAK", {"rolling": walked(1.4, None)}),
@@ -100,7 +104,7 @@ def test_the_reasons_hold_the_numbers_that_decide() -> None:
         ),
         (
             "Having tried 1,800 combinations does not explain it: the chance that the choice is overfitted is "
-            "10.0\N{NO-BREAK SPACE}%, and the chance that an edge is left after so many tries 96.0\N{NO-BREAK SPACE}%."
+            "10.0\N{NO-BREAK SPACE}%, and the confidence in an edge after so many tries 96.0\N{NO-BREAK SPACE}%."
         ),
     )
     noise = verdict_of(replace(ROBUST, shuffled=surrogates(0.4), anchored=walked(0.8, 0.6, "anchored")))
