@@ -70,7 +70,7 @@ class Chosen(Options):
 class Inputs(Chosen):
     """What is traded, by which rules, on which data."""
 
-    data: Annotated[str | None, typer.Option(metavar="F", help="Bars; without it the market is generated.")] = None
+    data: Annotated[str | None, typer.Option(metavar="F", help="Bars. Without it run generates a market.")] = None
     sentiment: Annotated[
         str | None, typer.Option(metavar="F", help="Sentiment: known_at,score[,published_at,source].")
     ] = None
@@ -140,7 +140,8 @@ class WalkForwardOptions(Inputs):
     seed: Annotated[str | None, typer.Option(metavar="S", help="Seed of everything that is drawn; default 1.")] = None
     workers: Annotated[str | None, typer.Option(metavar="N", help="Threads; default one a processor.")] = None
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for walk_forward.json and the trades out of sample.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for walk_forward.json, report.html and the unseen trades."),
     ] = None
     command: ClassVar[str] = "optimize"
 
