@@ -128,7 +128,7 @@ class OptimizeSettings:
         trials: most combinations tried.
         workers: threads; None: one a processor.
         dask: address of a Dask scheduler; None: this process alone.
-        trades_min: a combination with fewer trades is never picked.
+        trades_min: a combination with fewer trades is never picked; None: it follows the usual number of trades.
         axes: fields of `Params` to the values that are tried; empty: those of the profile's rule.
         fixed: fields that the command or the environment said: they stay as they are.
     """
@@ -138,7 +138,7 @@ class OptimizeSettings:
     seed: int = 1
     workers: int | None = None
     dask: str | None = None
-    trades_min: int = 30
+    trades_min: int | None = None
     axes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
 

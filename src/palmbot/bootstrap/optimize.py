@@ -163,7 +163,7 @@ def _written(made: Study, plan: Plan, out: Path, trials: Trials, error: PalmbotE
     """Write the best parameters and return what to show."""
     is_cut = error is None and bool(made.unexamined)
     code = INTERRUPTED if is_cut else 0 if error is None else error.exit_code
-    content = found.document(made, found.Method(plan.how.method, plan.grid.count, plan.how.seed, plan.how.trades_min))
+    content = found.document(made, found.Method(plan.how.method, plan.grid.count, plan.how.seed))
     written = None
     if content is None:
         if code == 0:

@@ -123,7 +123,7 @@ OPTIMIZE = (
     Key(
         "optimize.trades_min",
         Number(1, 1_000_000, whole=True),
-        "a combination with fewer trades is never picked",
+        "a combination with fewer trades is never picked; not set: 30, or a quarter of what is usual if that is more",
         "trades_min",
     ),
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from palmbot.research.search import TRADES_MIN, Search, Searcher
+from palmbot.research.search import Minimum, Search, Searcher, minimum_of
 from palmbot.research.sweep import Series, Sweep, sweep
 from palmbot.research.sweep_ledger import RESULT, Rows
 from palmbot.research.sweep_params import TABLE, Table
@@ -62,13 +62,14 @@ class Tried:
 
     Args:
         rows: as many as it will try at most.
-        trades_min: fewer trades than this say nothing.
+        trades_min: fewer trades than this say nothing; None: as ``search.minimum_of`` has it.
+        sample: the first rows, from which that is taken where it is None; None: all.
     """
 
-    def __init__(self, rows: int, trades_min: int = TRADES_MIN) -> None:
+    def __init__(self, rows: int, trades_min: int | None = None, sample: int | None = None) -> None:
         self.rows = 0
         self._table, self._results = np.empty(rows, TABLE), np.empty(rows, RESULT)
-        self._trades_min = trades_min
+        self._trades_min, self._sample = trades_min, rows if sample is None else sample
         self._fast = 0.0
 
     def fill(self, table: Table, parts: Iterator[Sweep]) -> Iterator[Search]:
@@ -86,6 +87,11 @@ class Tried:
         """Return the results from ``row`` on."""
         return self._results[row : self.rows]
 
+    @property
+    def minimum(self) -> Minimum:
+        """The fewest trades that say something, as far as it is known by now."""
+        return minimum_of(self._results[: min(self.rows, self._sample)], self._trades_min)
+
     def _search(self) -> Search:
-        here = slice(0, self.rows)
-        return Search(self._table[here], self._results[here], self._trades_min, self._fast / self.rows)
+        here, (trades_min, usual) = slice(0, self.rows), self.minimum
+        return Search(self._table[here], self._results[here], trades_min, self._fast / self.rows, usual)

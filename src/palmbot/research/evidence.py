@@ -168,6 +168,7 @@ class Evidence:
     targets: tuple[Target, ...]
     trades_min: int = 0  # fewer trades than this give a combination no score
     trades_max: int = 0  # most that one combination made
+    trades_usual: int | None = None  # median that ``trades_min`` was taken from; None: it was said
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ class Method:
     name: str
     points: int
     seed: int
-    trades_min: int
 
 
 def document(study: Study, method: Method) -> dict[str, Any] | None:
@@ -54,7 +53,8 @@ def document(study: Study, method: Method) -> dict[str, Any] | None:
         "points": method.points,
         "trials": search.trials,
         "seed": method.seed,
-        "trades_min": method.trades_min,
+        "trades_min": search.trades_min,
+        "trades_usual": search.trades_usual,
         "balance_minor": study.settings.balance_minor,
         "score": float(search.scores[search.best]),
         "in_sample": _tally(study.in_sample),
@@ -162,7 +162,13 @@ def schema() -> dict[str, Any]:
         "points": _kind("integer", minimum=1, description="of the whole grid"),
         "trials": _kind("integer", minimum=1, description="combinations tried"),
         "seed": _kind("integer", minimum=0),
-        "trades_min": _kind("integer", minimum=1),
+        "trades_min": _kind("integer", minimum=1, description="fewer gave a combination no score"),
+        "trades_usual": _kind(
+            "integer",
+            "null",
+            minimum=0,
+            description="median number of trades that trades_min follows; null: it was said",
+        ),
         "balance_minor": _kind("integer", minimum=1),
         "score": _kind("number", minimum=0, maximum=1),
         "in_sample": _object(_TALLY, required=True, null=True),

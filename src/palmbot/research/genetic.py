@@ -2,7 +2,8 @@
 
 Its three objectives are profit factor, win rate and drawdown as ``search.objectives_of`` has them. Combinations that
 can have no score are infeasible, and the less so the more trades they have. A population is traded at once, and no
-combination is tried twice. The seed decides everything: threads, a cluster or an interruption change nothing.
+combination is tried twice. The seed decides everything: threads, a cluster or an interruption change nothing. How many
+trades a combination needs is told by the first population, which is drawn: the later ones are chosen by it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from palmbot.core.types import Float64Array, Int64Array, Params, Profile, StopKi
 from palmbot.research.evaluate import Evaluate, Steps, Tried, to_the_end
 from palmbot.research.grid import Axes, Grid, in_order, spaced
 from palmbot.research.nsga2 import Judged, joined, offspring, survivors
-from palmbot.research.search import TRADES_MIN, Search, Searcher, objectives_of
+from palmbot.research.search import Search, Searcher, objectives_of
 from palmbot.research.sweep import Series
 from palmbot.research.sweep_ledger import Rows
 
@@ -48,7 +49,7 @@ def fine_axes_of(base: Params) -> Axes:
     return {**_ENTRIES.get(base.profile, {}), **_EXITS[base.stop_kind]}
 
 
-def steps(grid: Grid, trials: int, seed: int, evaluate: Evaluate, trades_min: int = TRADES_MIN) -> Steps:
+def steps(grid: Grid, trials: int, seed: int, evaluate: Evaluate, trades_min: int | None = None) -> Steps:
     """Return the guided search of ``trials`` points of ``grid`` as it goes.
 
     A grid of no more points is tried as a whole. The search ends early where nothing new comes up any more.
@@ -61,13 +62,14 @@ def steps(grid: Grid, trials: int, seed: int, evaluate: Evaluate, trades_min: in
     first = grid.places(grid.draw(min(POPULATION, trials), seed))
 
     def search(series: Series) -> Iterator[Search]:
-        rng, tried, untried = np.random.default_rng(seed), Tried(trials, trades_min), Untried(grid)
+        rng, untried = np.random.default_rng(seed), Untried(grid)
+        tried = Tried(trials, trades_min, sample=first.shape[0])
         places, parents = first[untried(first, first.shape[0])], None
         while places.shape[0]:
             table, begin = grid.table(grid.points(places)), tried.rows
             yield from tried.fill(table, evaluate(series, table))
             results = tried.results_from(begin)
-            judged = Judged(places, _costs(results), _lacks(results, trades_min))
+            judged = Judged(places, _costs(results), _lacks(results, tried.minimum.trades))
             everyone = judged if parents is None else joined(parents.judged, judged)
             parents = survivors(everyone, first.shape[0], rng)
             places = offspring(parents, min(POPULATION, trials - tried.rows), grid.shape, untried, rng)
@@ -76,7 +78,7 @@ def steps(grid: Grid, trials: int, seed: int, evaluate: Evaluate, trades_min: in
 
 
 def searcher(
-    base: Params, axes: Axes, trials: int, seed: int, evaluate: Evaluate, trades_min: int = TRADES_MIN
+    base: Params, axes: Axes, trials: int, seed: int, evaluate: Evaluate, trades_min: int | None = None
 ) -> Searcher:
     """Return the guided search of ``trials`` points of the grid of ``axes`` around ``base``, as ``seed`` has it.
 

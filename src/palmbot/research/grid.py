@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from palmbot.core.types import Int64Array, Params, Profile, StopKind
 from palmbot.errors import ConfigError
 from palmbot.research.evaluate import Evaluate, Steps, Tried, to_the_end
-from palmbot.research.search import TRADES_MIN, Search, Searcher
+from palmbot.research.search import Search, Searcher
 from palmbot.research.sweep import Series
 from palmbot.research.sweep_params import TABLE, Table, grid_of
 
@@ -166,7 +166,7 @@ class Grid:
         return {name: axis[places[:, at]] for at, (name, axis) in enumerate(self._axes.items())}
 
 
-def in_order(table: Table, evaluate: Evaluate, trades_min: int = TRADES_MIN) -> Steps:
+def in_order(table: Table, evaluate: Evaluate, trades_min: int | None = None) -> Steps:
     """Return the search through ``table``, row by row, as it goes."""
 
     def search(series: Series) -> Iterator[Search]:
@@ -176,7 +176,7 @@ def in_order(table: Table, evaluate: Evaluate, trades_min: int = TRADES_MIN) -> 
 
 
 def searcher(
-    base: Params, axes: Axes, trials: int, seed: int, evaluate: Evaluate, trades_min: int = TRADES_MIN
+    base: Params, axes: Axes, trials: int, seed: int, evaluate: Evaluate, trades_min: int | None = None
 ) -> Searcher:
     """Return the search of the grid of ``axes`` around ``base``: all points, or ``trials`` of them drawn by ``seed``.
 

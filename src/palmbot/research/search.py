@@ -8,7 +8,8 @@ The score is the original plan's: profit factor 40 %, win rate 30 %, drawdown 30
 - drawdown: ``1 - drawdown / 100``, the share of the highest equity that was never lost.
 
 A combination with fewer trades than the minimum has no score (NaN) and is never picked; nor is one whose account its
-broker would have closed.
+broker would have closed. The fewer trades a combination may have, the more of its score is luck: where the usual one
+makes hundreds, the luckiest of those with a few dozen beats every edge. So the minimum follows what is usual.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +28,18 @@ from palmbot.research.sweep_params import Table, params_at
 
 WEIGHTS = (0.4, 0.3, 0.3)  # profit factor, win rate, drawdown
 TRADES_MIN = 30
+TRADES_SHARE = 4  # one part in so many of the usual number
+
+
+class Minimum(NamedTuple):
+    """The fewest trades that give a combination a score.
+
+    Attributes:
+        usual: median of the combinations that trade at all, which ``trades`` was taken from; None: it was said.
+    """
+
+    trades: int
+    usual: int | None
 
 
 @dataclass(frozen=True)
@@ -37,12 +51,14 @@ class Search:
         results: an array of ``sweep_ledger.RESULT``, shape (n,).
         trades_min: fewer trades than this say nothing.
         fast_share: share of the combinations that were finished without ``core.replay``, 0..1.
+        trades_usual: as ``Minimum.usual``.
     """
 
     table: Table
     results: Rows
     trades_min: int = TRADES_MIN
     fast_share: float = 1.0
+    trades_usual: int | None = None
 
     @property
     def trials(self) -> int:
@@ -73,6 +89,15 @@ class Search:
 
 Searcher = Callable[[Series], Search]
 """The same search, to be carried out over another series: another window, or shuffled prices."""
+
+
+def minimum_of(results: Rows, said: int | None = None) -> Minimum:
+    """Return the minimum that was ``said``, else the larger of `TRADES_MIN` and a quarter of what ``results`` have."""
+    if said is not None:
+        return Minimum(said, None)
+    trading = results["trades"][results["trades"] > 0]
+    usual = int(np.median(trading)) if trading.size else 0
+    return Minimum(max(TRADES_MIN, usual // TRADES_SHARE), usual)
 
 
 def objectives_of(results: Rows) -> Float64Array:

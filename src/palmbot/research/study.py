@@ -323,5 +323,6 @@ def _unknown(search: Search) -> Evidence:
         sees_ahead=None,
         targets=(),
         trades_min=search.trades_min,
+        trades_usual=search.trades_usual,
         trades_max=int(search.results["trades"].max()),
     )

@@ -38,6 +38,7 @@ def to_json(study: Study) -> dict[str, Any]:
         "balance_minor": study.settings.balance_minor,
         "money_digits": study.data.spec.core.money_digits,
         "trades_min": study.search.trades_min,
+        "trades_usual": study.search.trades_usual,
         "fast_share": study.search.fast_share,
         "study_seconds": study.seconds,
         "data": {

@@ -10,6 +10,7 @@ import numpy as np
 from palmbot.core.types import Reason
 from palmbot.research.bootstrap import Band
 from palmbot.research.evidence import Evidence, Surrogates, Tally, WalkForward
+from palmbot.research.search import TRADES_MIN
 from palmbot.research.study import Study
 from palmbot.research.verdict import decisive
 from palmbot.research.wording import day_text, money_text, number_text, percent_text, reason_words, value_words
@@ -164,6 +165,11 @@ def doubt_lines(evidence: Evidence) -> Iterator[str]:
         yield (
             f"Its trades drawn again at random: one path in twenty falls by {number_text(own[-1], 1, '%')} or more at "
             f"{percent_text(fan.risk_fraction)} risk a trade, by {number_text(at_one[-1], 1, '%')} at 1 %."
+        )
+    if evidence.trades_usual is not None and evidence.trades_min > TRADES_MIN:
+        yield (
+            f"A combination had to make {evidence.trades_min:,} trades to be judged, a quarter of the "
+            f"{evidence.trades_usual:,} that are usual among them: of fewer the luckiest win."
         )
     if evidence.sees_ahead is False:
         yield "Cut off before its end, the series gave the same decisions up to there: nothing sees ahead."

@@ -18,7 +18,17 @@ def test_the_numbers_out_of_sample_are_those_of_the_walk_forward_that_decides() 
         other = replace(study.evidence.rolling, kind="anchored", tally=replace(kept, profit_factor=factor))
         rolling = replace(study.evidence.rolling, tally=replace(kept, profit_factor=1.2))
         made = replace(study, evidence=replace(study.evidence, rolling=rolling, anchored=other))
-        content, worse = document(made, Method("grid", 9, 1, 30)), decisive(made.evidence)
+        content, worse = document(made, Method("grid", 9, 1)), decisive(made.evidence)
         assert content is not None
         assert worse is not None
         assert content["out_of_sample"]["profit_factor"] == worse.tally.profit_factor == min(factor, 1.2)
+
+
+def test_it_says_how_many_trades_a_combination_needed_and_what_that_follows() -> None:
+    study = sample_study()
+    said = document(study, Method("grid", 9, 1))
+    followed = document(replace(study, search=replace(study.search, trades_usual=41)), Method("grid", 9, 1))
+    assert said is not None
+    assert followed is not None
+    assert (said["trades_min"], said["trades_usual"]) == (10, None)
+    assert (followed["trades_min"], followed["trades_usual"]) == (10, 41)

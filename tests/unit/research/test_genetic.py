@@ -15,7 +15,7 @@ from palmbot.research import genetic
 from palmbot.research.evaluate import on_threads
 from palmbot.research.genetic import fine_axes_of, searcher
 from palmbot.research.grid import Grid, axes_of, spaced
-from palmbot.research.search import Search, scores_of
+from palmbot.research.search import Minimum, Search, minimum_of, scores_of
 from palmbot.research.sweep import Series, sweep
 from palmbot.research.sweep_params import grid_of
 from palmbot.settings import BUILT_IN_PROFILES
@@ -102,6 +102,20 @@ def test_a_grid_that_is_nearly_used_up_ends_the_search_early(series: Series) -> 
     search = searcher(TREND, axes, 125, 1, on_threads(BALANCE_MINOR, 1), 5)(series)
     assert 100 <= search.trials <= 125
     assert np.unique(search.table).size == search.trials
+
+
+def test_how_many_trades_a_combination_needs_is_told_by_the_first_population() -> None:
+    series = series_of(walk(6_000, seed=5))
+    base = TREND._replace(drawdown_bp=0, daily_loss_bp=0)
+    search = searcher(base, AXES, 300, 1, on_threads(BALANCE_MINOR, 1))(series)
+    assert (
+        Minimum(search.trades_min, search.trades_usual)
+        == minimum_of(search.results[:100])
+        != minimum_of(search.results)
+    )
+    assert search.trades_min > 30
+    assert search.best is not None
+    assert search.results["trades"][search.best] >= search.trades_min
 
 
 def test_without_any_trade_it_goes_on_and_finds_nothing(series: Series) -> None:

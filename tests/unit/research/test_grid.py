@@ -114,3 +114,16 @@ def test_a_search_is_the_sweep_of_its_points_whatever_its_parts(monkeypatch: pyt
     assert found[-1].table.tolist() == grid_of(TREND, AXES).tolist()
     assert found[-1].fast_share == expected.fast_share
     assert found[1].results.tolist() == expected.results[:6].tolist()  # and stays what it was
+
+
+def test_how_many_trades_a_combination_needs_follows_all_of_them() -> None:
+    series, evaluate = series_of(walk(6_000, seed=3), sentiment=NO_SENTIMENT), on_threads(BALANCE_MINOR, 1)
+    axes = {"rsi_high": spaced(50.0, 70.0, 5.0), "max_bars": (2, 4, 8)}
+    base = TREND._replace(drawdown_bp=0, daily_loss_bp=0)
+    search = searcher(base, axes, 100, 1, evaluate)(series)
+    trades = search.results["trades"]
+    assert search.trades_usual == int(np.median(trades[trades > 0]))
+    assert search.trades_min == search.trades_usual // 4 > 30
+    assert np.isnan(search.scores).tolist() == (trades < search.trades_min).tolist()
+    said = searcher(base, axes, 100, 1, evaluate, 5)(series)
+    assert (said.trades_min, said.trades_usual) == (5, None)

@@ -92,3 +92,13 @@ def test_tables_are_even() -> None:
     lines = lines_of(sample_study())
     begin = next(place for place, line in enumerate(lines) if line.startswith("walk-forward, rolling"))
     assert len({len(line) for line in lines[begin : begin + 5]}) == 1
+
+
+def test_a_minimum_that_follows_the_usual_number_of_trades_is_told_with_its_reason() -> None:
+    study = sample_study()
+    assert "to be judged" not in study.text()  # ten were said
+    followed = replace(study, evidence=replace(study.evidence, trades_min=1_156, trades_usual=4_624))
+    line = next(line for line in lines_of(followed) if "to be judged" in line)
+    assert line.startswith("A combination had to make 1,156 trades to be judged, a quarter of the 4,624")
+    usual = replace(study, evidence=replace(study.evidence, trades_min=30, trades_usual=40))
+    assert "to be judged" not in usual.text()
