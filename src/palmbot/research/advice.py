@@ -41,7 +41,7 @@ def advice(analysis: Analysis) -> Advice:
     if not tries:
         tries = [
             (
-                "There is nothing to recommend: no number of this study is told apart from chance. Changing "
+                "There is nothing to recommend: nothing that a rule could use is told apart from chance. Changing "
                 "thresholds, hours or filters on it would be fitting noise."
             ),
         ]

@@ -41,7 +41,16 @@ def drawn(analysis: Analysis) -> dict[str, Figure]:
         "refusals": refusals,
     }
     made = {name: draw(analysis) for name, draw in figures.items()}
-    return {name: figure for name, figure in made.items() if figure is not None}
+    return {name: _laid_out(figure) for name, figure in made.items() if figure is not None}
+
+
+def _laid_out(figure: Figure) -> Figure:
+    """Lay ``figure`` out once, not again for each file that it is drawn into."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    return figure
 
 
 def _figure(title: str, analysis: Analysis) -> Figure:
@@ -175,6 +184,7 @@ def _bars(
     counts: Sequence[int],
 ) -> None:
     """Draw values with their bands and counts; what is unknown stays empty."""
+    _plain(axes)
     heights = [0.0 if each is None else each for each in values]
     colours = [GAIN if each > 0 else LOSS for each in heights]
     axes.bar(range(len(names)), heights, color=colours, alpha=0.75)
@@ -192,7 +202,6 @@ def _bars(
         axes.text(
             place, 0.01, str(count), transform=axes.get_xaxis_transform(), ha="center", fontsize=size - 0.5, color=INK
         )
-    _plain(axes)
 
 
 def scatter(analysis: Analysis) -> Figure | None:
