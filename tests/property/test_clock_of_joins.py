@@ -51,6 +51,11 @@ def days_of(data: DataSet) -> Int64Array:
     return np.unique(data.bars.ts_ms // DAY_MS) * DAY_MS
 
 
+def so_far(result: RunResult, until_ms: int) -> tuple[object, ...]:
+    """Return what ended, what was refused and what the account was worth by ``until_ms``."""
+    return *past(result, until_ms), result.equity_minor[result.equity_ts_ms <= until_ms].tolist()
+
+
 def others(
     known_ms: Int64Array, values: Float64Array, until_ms: int, draw: Callable[[int], Float64Array]
 ) -> Iterator[tuple[slice, Float64Array]]:
@@ -102,7 +107,7 @@ def test_a_trade_is_booked_by_rates_known_by_then(bars: Path, tmp_path: Path, pa
     assert len(whole.trades) > 20
     for until_ms in rng.choice(known_ms[20:], INSTANTS // 2).tolist():
         for which, of in others(known_ms, rates, until_ms - 1, lambda count: rng.uniform(0.5, 0.9, count)):
-            assert past(played(which, of), until_ms) == past(whole, until_ms)
+            assert so_far(played(which, of), until_ms) == so_far(whole, until_ms)
 
 
 @pytest.mark.parametrize("params", PROFILES)
@@ -122,4 +127,4 @@ def test_the_gap_of_a_roll_changes_nothing_before_it(bars: Path, tmp_path: Path,
     for roll_ms in rng.choice(days[3:], INSTANTS // 2).tolist():
         for which, of in others(days, gaps, roll_ms - 1, lambda count: rng.uniform(-90.0, 90.0, count)):
             began_ms = roll_ms - DAY_MS + PALM_OIL.core.day_start_ms  # a trade date begins on the evening before
-            assert past(played(which, of), began_ms) == past(whole, began_ms)
+            assert so_far(played(which, of), began_ms) == so_far(whole, began_ms)

@@ -13,7 +13,6 @@ from palmbot.cli.fetch import FetchOptions, fetch
 from palmbot.cli.options import FileOptions, Options
 
 if TYPE_CHECKING:
-    from palmbot.research.quality import QualityReport
     from palmbot.research.store import ImportedSeries
 
 app = typer.Typer(help="Bring bars in, judge them, see what is there.", rich_markup_mode=None)
@@ -35,12 +34,13 @@ def import_(options: FileOptions) -> Answer:
 @command(app, "check", FileOptions)
 def check(options: FileOptions) -> Answer:
     """Say what is wrong with a file of bars and what is merely odd. Exits with 1 when it could not be used."""
-    from palmbot.config import load_settings  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.cli.quality import report_text  # noqa: PLC0415 - keeps `palmbot --help` fast
+    from palmbot.config import load_settings  # noqa: PLC0415 - as above
     from palmbot.research.quality import check as quality  # noqa: PLC0415 - as above
 
     settings = load_settings(options.sources())
     report = quality(replace(settings.data, file=options.file), settings.instrument)
-    return Answer(report.to_json(), _report_text(report), exit_code=0 if report.ok else 1)
+    return Answer(report.to_json(), report_text(report), exit_code=0 if report.ok else 1)
 
 
 @command(app, "list", Options)
@@ -66,33 +66,3 @@ def _series_text(series: ImportedSeries) -> str:
     days = f"{moment(series.first_ms, '%Y-%m-%d')} to {moment(series.last_ms, '%Y-%m-%d')}"
     what = f"{series.ticks} ticks" if series.ticks else f"{series.bars} bars of {span(series.period_ms)}"
     return f"{series.path}  {series.symbol}  {what}  {days}"
-
-
-def _report_text(report: QualityReport) -> str:
-    from palmbot.cli.formats import moment, price, span  # noqa: PLC0415 - keeps `palmbot --help` fast
-
-    verdict = "can be used" if report.ok else "CANNOT be used"
-    what = f"{report.rows} rows, {report.bars} bars of {span(report.period_ms)} of {report.instrument}"
-    lines = [
-        f"{report.file}: {verdict}",
-        f"{what}, {moment(report.first_ms)} to {moment(report.last_ms)} UTC",
-    ]
-    for finding in report.findings:
-        if finding.count:
-            where = ", ".join(str(line) for line in finding.lines)
-            more = " ..." if finding.count > len(finding.lines) else ""
-            weight = "refused" if finding.refused else "odd"
-            lines.append(f"  {weight:<7}  {finding.code:<24} {finding.count:>6}  at line {where}{more}")
-    lines.append(
-        f"  {report.missing_bars} bars and {report.missing_days} whole days of open sessions have no row "
-        "(holidays among them)"
-    )
-    lines += [f"  gap      {moment(gap.from_ms)} to {moment(gap.to_ms)} ({gap.bars} bars)" for gap in report.gaps[:5]]
-    lines += [
-        f"  roll?    {moment(ts_ms, '%Y-%m-%d')} the price jumps by {price(gap_px, 2)}"
-        for ts_ms, gap_px in report.suspected_rolls[:5]
-    ]
-    hidden = len(report.suspected_rolls) - 5
-    if hidden > 0:
-        lines.append(f"  roll?    and {hidden} more; --json shows all")
-    return "\n".join(lines)

@@ -12,15 +12,21 @@ from palmbot import calendar
 from palmbot.core.types import BarArrays, Int64Array
 from palmbot.instruments import InstrumentSpec
 from palmbot.research import store
+from palmbot.research.companions import Companion, companions
 from palmbot.research.output import iso_time
-from palmbot.research.rolls import suspected_rolls
+from palmbot.research.roll_check import RollCheck, roll_check
+from palmbot.research.rolls import NORMAL_MAD, suspected_rolls
 from palmbot.research.rows import Placed, bucket_flaws, period_of, place, read_rows, row_flaws
-from palmbot.research.tables import BoolArray
+from palmbot.research.tables import BoolArray, TextTable
 from palmbot.settings import DataSettings
-from palmbot.units import MINUTE_MS, price_of_px
+from palmbot.units import DAY_MS, HOUR_MS, MINUTE_MS, price_of_px
 
 LINES_SHOWN = 5
 GAPS_SHOWN = 10
+OUTLIER_DEVIATIONS, OUTLIER_MIN = 10.0, 0.02  # a move that is both is news, a roll or a slip of the pen
+SHIFTS_H = range(-12, 15)
+SHIFT_ROWS = 10_000  # looked at: the clock of a file is soon plain
+SHIFT_GAIN = 0.2  # so much more of the rows must lie in the session for a shift of the clock to be suspected
 STALE_BARS = 5  # neighbouring bars with the same four prices: a feed that stood still
 
 FLAWS = (
@@ -64,6 +70,7 @@ class Completeness:
     missing_days: int
     unused_bars: int
     gaps: tuple[Gap, ...]
+    missing_dates_ms: tuple[int, ...] = ()  # the first few of the missing days
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,13 @@ class QualityReport:
             called missing: session hours change over the years, and the session is the union of them.
         gaps: the biggest runs of missing bars, whole days included, biggest first.
         suspected_rolls: (time in ms, overnight gap in px) of each.
+        missing_dates_ms: the first few of the missing days.
+        outside_ms: the first few stamps outside the session.
+        dated: rows that carry a date, or the start of their bar's time, and no opening: they count as of the opening.
+        shift_h: hours by which stamps would have to be moved to lie in the session; 0: nothing speaks for that.
+        rolls: how the file of rolls agrees with the bars; None without one, or where the series is adjusted.
+        adjust: ``proportional`` where the rolls are to be adjusted away.
+        companions: what is joined to the bars.
     """
 
     file: Path
@@ -94,6 +108,13 @@ class QualityReport:
     unused_bars: int
     gaps: tuple[Gap, ...]
     suspected_rolls: tuple[tuple[int, int], ...]
+    missing_dates_ms: tuple[int, ...]
+    outside_ms: tuple[int, ...]
+    dated: int
+    shift_h: int
+    rolls: RollCheck | None
+    adjust: str
+    companions: tuple[Companion, ...]
 
     @property
     def ok(self) -> bool:
@@ -108,10 +129,25 @@ class QualityReport:
             "first": iso_time(self.first_ms),
             "last": iso_time(self.last_ms),
             "gaps": [{"from": iso_time(gap.from_ms), "to": iso_time(gap.to_ms), "bars": gap.bars} for gap in self.gaps],
-            "suspected_rolls": [
-                {"time": iso_time(ts_ms), "gap": price_of_px(gap_px)} for ts_ms, gap_px in self.suspected_rolls
+            "suspected_rolls": [_jump_to_json(ts_ms, gap_px) for ts_ms, gap_px in self.suspected_rolls],
+            "rolls": None if self.rolls is None else _rolls_to_json(self.rolls),
+            "companions": [
+                asdict(each)
+                | {"file": str(each.file), "first": iso_time(each.first_ms), "last": iso_time(each.last_ms)}
+                for each in self.companions
             ],
         }
+
+
+def _jump_to_json(ts_ms: int, gap_px: int) -> dict[str, Any]:
+    return {"time": iso_time(ts_ms), "gap": price_of_px(gap_px)}
+
+
+def _rolls_to_json(rolls: RollCheck) -> dict[str, Any]:
+    jumps = {"contradicted": rolls.contradicted, "unexplained": rolls.unexplained}
+    return asdict(rolls) | {
+        name: [_jump_to_json(each.ts_ms, each.gap_px) for each in found] for name, found in jumps.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +160,7 @@ class _Series:
     rows: BarArrays
     line: Int64Array
     usable: BoolArray  # four positive prices
+    without_volume: BoolArray  # where others have some
     placed: Placed
     refused: tuple[Finding, ...]
 
@@ -145,6 +182,8 @@ def check(settings: DataSettings, spec: InstrumentSpec) -> QualityReport:
     complete = completeness(bars.end_ms - period_ms, period_ms, series.spec)
     odd = (
         _found("OUTSIDE_SESSION", series.line[~series.placed.inside]),
+        _found("ZERO_VOLUME", series.line[series.without_volume & series.placed.inside]),
+        _found("OUTLIER", line[_outliers(bars, period_ms)]),
         _found("ZERO_RANGE", line[bars.high_px == bars.low_px]),
         _found("STALE_RUN", line[_stale_runs(bars)]),
         _found("SUSPECTED_ROLL", line[np.isin(bars.ts_ms, [roll.ts_ms for roll in suspects])]),
@@ -164,6 +203,13 @@ def check(settings: DataSettings, spec: InstrumentSpec) -> QualityReport:
         unused_bars=complete.unused_bars,
         gaps=complete.gaps,
         suspected_rolls=tuple((roll.ts_ms, roll.gap_px) for roll in suspects),
+        missing_dates_ms=complete.missing_dates_ms,
+        outside_ms=tuple(series.rows.ts_ms[~series.placed.inside][:LINES_SHOWN].tolist()),
+        dated=series.placed.moved,
+        shift_h=_shift_h(series.rows.ts_ms, period_ms, series.spec),
+        rolls=roll_check(settings, series.spec, bars) if series.adjustment == "none" else None,
+        adjust=settings.adjust,
+        companions=companions(settings, bars),
     )
 
 
@@ -180,7 +226,18 @@ def _of_text(settings: DataSettings, spec: InstrumentSpec) -> _Series:
     bars = BarArrays(placed.ts_ms, placed.end_ms, *prices, store.NO_RATES)
     usable = rows.readable & (np.minimum.reduce(prices) > 0)
     refused = tuple(_found(flaw.code, line[flaw.at], refused=True) for flaw in flaws)
-    return _Series(rows.table.file, spec, settings.adjustment, bars, line, usable, placed, refused)
+    return _Series(
+        rows.table.file, spec, settings.adjustment, bars, line, usable, _without_volume(rows.table), placed, refused
+    )
+
+
+def _without_volume(table: TextTable) -> BoolArray:
+    """Return which rows have a volume of zero, none where all have: then the file merely does not know it."""
+    if table.names.count("volume") != 1:
+        return np.zeros(table.line.size, dtype=np.bool_)
+    volume, is_number = table.scaled("volume", 0)
+    is_zero = is_number & (volume == 0)
+    return np.zeros_like(is_zero) if is_zero.all() else is_zero
 
 
 def _of_parquet(file: Path) -> _Series:
@@ -190,7 +247,7 @@ def _of_parquet(file: Path) -> _Series:
     line = np.arange(1, bars.ts_ms.size + 1, dtype=np.int64)
     placed = Placed(data.period_ms, bars.ts_ms, bars.end_ms, all_of_them, moved=0)
     refused = tuple(Finding(code, 0, (), refused=True) for code in FLAWS)
-    return _Series(file, data.spec, data.adjustment, bars, line, all_of_them, placed, refused)
+    return _Series(file, data.spec, data.adjustment, bars, line, all_of_them, ~all_of_them, placed, refused)
 
 
 def _usable_bars(series: _Series) -> tuple[BarArrays, Int64Array]:
@@ -201,6 +258,30 @@ def _usable_bars(series: _Series) -> tuple[BarArrays, Int64Array]:
     order = order[np.unique(rows.end_ms[order], return_index=True)[1]]
     bars = rows._replace(**{name: getattr(rows, name)[order] for name in store.COLUMNS})
     return bars, series.line[order]
+
+
+def _outliers(bars: BarArrays, period_ms: int) -> Int64Array:
+    """Return the bars whose close is unusually far from the one before, judged apart where the market had paused."""
+    if bars.ts_ms.size < 2:
+        return np.empty(0, dtype=np.int64)
+    move = np.diff(np.log(bars.close_px))
+    paused = np.diff(bars.end_ms) > period_ms
+    far = np.abs(move) > OUTLIER_MIN
+    for kind in (paused, ~paused):
+        distance = np.abs(move[kind] - np.median(move[kind])) if kind.any() else move[kind]
+        usual = NORMAL_MAD * float(np.median(distance)) if kind.any() else 0.0
+        far[kind] &= distance > OUTLIER_DEVIATIONS * usual
+    return np.flatnonzero(far) + 1
+
+
+def _shift_h(ts_ms: Int64Array, period_ms: int, spec: InstrumentSpec) -> int:
+    """Return by how many hours stamps seem to be off: moved so, far more of them lie in the session. 0: not at all."""
+    if period_ms >= DAY_MS:
+        return 0
+    ts_ms = ts_ms[:: ts_ms.size // SHIFT_ROWS + 1]
+    shares = {shift: float(calendar.open_mask(ts_ms + shift * HOUR_MS, spec.session).mean()) for shift in SHIFTS_H}
+    best = max(shares, key=lambda shift: (shares[shift], -abs(shift)))
+    return best if shares[best] > shares[0] + SHIFT_GAIN else 0
 
 
 def _stale_runs(bars: BarArrays) -> Int64Array:
@@ -223,6 +304,7 @@ def completeness(present: Int64Array, period_ms: int, spec: InstrumentSpec) -> C
         missing_days=int(np.unique(day[~on_seen_day]).size),
         unused_bars=unused,
         gaps=_biggest_gaps(expected, missing, period_ms),
+        missing_dates_ms=tuple((np.unique(day[~on_seen_day])[:LINES_SHOWN] * DAY_MS).tolist()),
     )
 
 
