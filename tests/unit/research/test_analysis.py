@@ -208,14 +208,6 @@ def test_shadows_are_those_of_a_backtest_that_begins_with_the_refused_bar() -> N
     assert len(wanted) > 30
 
 
-def test_refusals_without_a_shadow_are_as_quick_as_others() -> None:
-    """A stop too close for any order, and never a trade until the data end: each is asked one bar, not all of them."""
-    data = data_of(walk(20_000, 4))
-    result = backtest.run(data, "rsi_sentiment", RULE._replace(sl_ppm=100), BALANCE_MINOR)
-    assert len(result.refusals) > 3_000
-    assert len(shadows_of(result, data)) == 0
-
-
 def test_shadows_do_not_overlap() -> None:
     data = data_of(walk(BARS, 4))
     silent = replace(data, sentiment=SentimentArrays(np.zeros(0, np.int64), np.zeros(0)))
