@@ -59,7 +59,9 @@ def test_a_planted_edge_is_seen_after_each_level_and_in_the_advice() -> None:
 def test_on_noise_there_is_nothing_to_recommend_and_that_is_said() -> None:
     said = advice(noise())
     assert len(said.recommendations) == 1
-    assert said.recommendations[0].startswith("There is nothing to recommend: nothing that a rule could use is told apart")
+    assert said.recommendations[0].startswith(
+        "There is nothing to recommend: nothing that a rule could use is told apart"
+    )
 
 
 def test_every_number_that_is_judged_is_counted_and_the_count_is_told() -> None:
