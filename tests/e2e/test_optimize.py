@@ -37,7 +37,7 @@ sl_atr = {from = 1, to = 2, step = 0.5}
 max_bars = [5, 10]
 """
 LARGE = '[profile.mine]\nbase = "rsi_trend"\nwarmup_bars = 30\n[optimize]\ntrades_min = 5\n'
-LONG = 4_000  # trials: seconds, so that an interrupt finds the search at work
+LONG = 20_000  # trials: seconds, so that an interrupt finds the search at work
 MINE = ("--profile", "mine", "--workers", "1")
 
 

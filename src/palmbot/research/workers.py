@@ -8,15 +8,18 @@ where it next heeds that nobody waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from contextvars import ContextVar
 from threading import Event
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from palmbot.errors import PalmbotError
 
 Result = TypeVar("Result")
+
+POLL_S: Final = 0.2
+"""How long a wait lasts before an interrupt is looked for: polars has the system resume a wait that Ctrl-C broke."""
 
 
 class Workers(Protocol):
@@ -56,7 +59,10 @@ def threads(count: int) -> Workers:
 
         pool = ThreadPoolExecutor(count)
         try:
-            yield from pool.map(piece, range(pieces))
+            for future in [pool.submit(piece, number) for number in range(pieces)]:
+                while not future.done():
+                    wait([future], POLL_S)
+                yield future.result()
         finally:
             dropped.set()
             pool.shutdown(cancel_futures=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -49,6 +52,41 @@ def test_a_piece_under_way_ends_when_nobody_waits_for_it_any_more() -> None:
     assert 1 <= len(ended) <= 2
     assert threading.active_count() == before
     heed()  # in this thread somebody waits
+
+
+ENDLESS = """
+import sys
+import threading
+
+import polars  # from here on its own handler of signals is in place
+from palmbot.research.workers import IN_TURN, heed
+
+main = threading.main_thread().ident
+
+def endless(number):
+    while sys._current_frames()[main].f_code.co_name != "wait":
+        heed()
+    print("begun", flush=True)
+    while True:
+        heed()
+
+try:
+    list(IN_TURN(endless, 2))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_is_heard_while_a_piece_goes_on_for_ever() -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.communicate(timeout=60)[0] == "interrupted\n"
+        finally:
+            process.kill()
+    assert process.returncode == 0
 
 
 def failing(after: int) -> Workers:
