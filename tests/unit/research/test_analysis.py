@@ -20,7 +20,7 @@ from palmbot.research import backtest, windows
 from palmbot.research.advice import FIELD_WORDS, advice
 from palmbot.research.analysis import Analysis, analyse
 from palmbot.research.analysis_files import write_analysis
-from palmbot.research.figures import drawn
+from palmbot.research.figures import POINTS_MAX, drawn, equity
 from palmbot.research.shadows import SHADOW, refused, shadows_of
 from palmbot.research.sweep import Series, Sweep, sweep
 from palmbot.research.sweep_params import Table
@@ -262,6 +262,15 @@ def test_files_hold_every_trade_and_one_study_is_the_same_files_to_the_byte(tmp_
     assert [float(row["r"]) for row in rows] == pytest.approx(found.moments["r"].tolist(), abs=1e-4)
     again = write_analysis(found, advice(found), tmp_path / "b")
     assert [each.read_bytes() for each in first] == [each.read_bytes() for each in again]
+
+
+def test_a_long_curve_is_drawn_by_its_highest_and_lowest_points() -> None:
+    found, count = edge(), 100_001
+    line = np.rint(1e8 + 1e5 * np.cumsum(np.random.default_rng(1).standard_normal(count))).astype(np.int64)
+    long = replace(found.result, equity_ts_ms=np.arange(count), equity_minor=line, equity_low_minor=line)
+    heights = np.asarray(equity(replace(found, result=long)).axes[0].lines[0].get_ydata(), np.float64)
+    assert len(heights) <= POINTS_MAX + 2
+    assert (heights.min(), heights.max()) == (line.min() / 100, line.max() / 100)
 
 
 def test_no_trades_make_a_study_that_says_so(tmp_path: Path) -> None:
