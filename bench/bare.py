@@ -1,4 +1,4 @@
-"""The yardstick of ``bench.replay``: RSI, a market entry, a stop and a target over floats, and nothing else."""
+"""The yardstick of replay and sweep: RSI, a market entry, a stop and a target over floats, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def bare_loop(  # noqa: C901 - one loop on purpose: it is the yardstick
 ) -> tuple[int, float]:
     """Return trades and profit in points of one pass over ``prices`` = (open, high, low, close).
 
-    A signal at a close enters at the next open; stop before target; a level passed at the open fills there.
+    A signal at a close enters at the next open, its levels as far away as shares of that close (PARITY 36); stop before
+    target; a level passed at the open fills there.
     """
     opens, highs, lows, closes = prices
     low, high = thresholds
@@ -30,8 +31,8 @@ def bare_loop(  # noqa: C901 - one loop on purpose: it is the yardstick
     for i in range(len(closes)):
         if pending != 0:
             side, pending, entry = pending, 0, opens[i]
-            upper = entry * (1.0 + (target if side > 0 else stop))
-            lower = entry * (1.0 - (stop if side > 0 else target))
+            upper = entry + closes[i - 1] * (target if side > 0 else stop)
+            lower = entry - closes[i - 1] * (stop if side > 0 else target)
         if side != 0:
             left = 0.0
             first_up = side < 0

@@ -4,7 +4,8 @@ Job A (bare): 1,000 combinations of RSI(14) low x high x target x stop on 100,00
 breakers off, the volume fixed. Job B (whole): the same of the built-in profile on the built-in instrument, swaps
 charged, with sentiment. Job M: A with stops that move. The bare loop takes the same combinations over the same bars,
 one after the other, on one thread. Everything a job needs is in its time: indicators, sets, planning, results. The jobs
-are taken in turn, several rounds, and the least time counts, so that a busy machine disturbs all alike.
+are taken in turn, several rounds, and the least time counts, so that a busy machine disturbs all alike. Job A and the
+bare loop have to close the same trades in each combination, for the same money, or the exit code is 1.
 
 Without ``--bars`` the bars are SYNTHETIC: a random walk. A file may be whatever the loader takes, or a NumPy array of
 opens, highs, lows and closes. ``--search`` measures 100,000 combinations of job B on a million SYNTHETIC bars instead.
@@ -33,6 +34,7 @@ from palmbot.exchange.market_arrays import START_MS, synthetic_sentiment
 from palmbot.instruments import PALM_OIL
 from palmbot.research.data import load
 from palmbot.research.sweep import Series, Sweep, sweep
+from palmbot.research.sweep_ledger import Rows
 from palmbot.research.sweep_params import Table, grid_of
 from palmbot.settings import DataSettings
 from palmbot.units import MINUTE_MS, PX
@@ -114,17 +116,29 @@ def swept(bars: BarArrays, job: Job, threads: int) -> Sweep:
     return sweep(series, job.table, job.balance_minor, threads=threads)
 
 
-def bare_loops(bars: BarArrays) -> Callable[[], int]:
-    """Return what takes the bare loop through every combination and returns the sum of its trades."""
+def bare_loops(bars: BarArrays) -> Callable[[], list[tuple[int, float]]]:
+    """Return what takes the bare loop through every combination and returns the trades and points of each."""
     prices = (bars.open_px / PX, bars.high_px / PX, bars.low_px / PX, bars.close_px / PX)
     table = grid_of(OFF, AXES)
     columns = zip(*(table[name].tolist() for name in AXES), strict=True)
     combinations = [((low, high), (target / 1e6, stop / 1e6)) for low, high, target, stop in columns]
 
-    def loops() -> int:
-        return sum(bare_loop(prices, 14, thresholds, levels, 0.0)[0] for thresholds, levels in combinations)
+    def loops() -> list[tuple[int, float]]:
+        return [bare_loop(prices, 14, thresholds, levels, 0.0) for thresholds, levels in combinations]
 
     return loops
+
+
+def is_equal(bare: list[tuple[int, float]], results: Rows, balance_minor: int) -> bool:
+    """Return whether job A closed as many trades as the bare loop in each combination, and for the same money.
+
+    A trade may differ by what job A rounds and floats do not: a level to the instrument's step, money to a minor unit.
+    """
+    trades, points = (np.array(column) for column in zip(*bare, strict=True))
+    a_point_minor = ONE_LOT.volume_max_cu  # money and volume both count hundredths
+    rounded_minor = (ONE_LOT.step_px / PX * a_point_minor + 1.0) / 2.0
+    apart_minor = np.abs(results["balance_minor"] - balance_minor - points * a_point_minor)
+    return bool((results["trades"] == trades).all() and (apart_minor <= trades * rounded_minor).all())
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -139,7 +153,8 @@ def measure(path: Path | None = None, threads: int = 1) -> dict[str, Any]:
     bars = read_bars(path)
     loops, jobs = bare_loops(bars), jobs_of(bars)
     swept_once = {name: swept(bars, job, threads) for name, job in jobs.items()}  # compiled, and warm
-    trades = loops()
+    bare = loops()
+    equal = is_equal(bare, swept_once["a"].results, jobs["a"].balance_minor)
     least = {"bare": timed(loops)[0]} | dict.fromkeys(jobs, float("inf"))
     for _ in range(ROUNDS):
         least["bare"] = min(least["bare"], timed(loops)[0])
@@ -159,7 +174,9 @@ def measure(path: Path | None = None, threads: int = 1) -> dict[str, Any]:
         "bars": int(bars.ts_ms.shape[0]),
         "combinations": int(jobs["a"].table.shape[0]),
         "threads": threads,
-        "trades": {"bare": trades} | {name: int(found.results["trades"].sum()) for name, found in swept_once.items()},
+        "equal": equal,
+        "trades": {"bare": sum(trades for trades, _ in bare)}
+        | {name: int(found.results["trades"].sum()) for name, found in swept_once.items()},
         "played_tick_by_tick": {name: int(found.results["played"].sum()) for name, found in swept_once.items()},
     }
 
@@ -198,7 +215,7 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     found = measure_search(asked.bars, asked.threads or 2) if asked.search else measure(asked.bars, asked.threads or 1)
     print(json.dumps(found, indent=None if asked.json else 2))
-    return 0
+    return 0 if found.get("equal", True) else 1
 
 
 if __name__ == "__main__":
