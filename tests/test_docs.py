@@ -224,6 +224,8 @@ def test_every_configuration_that_is_shown_is_understood(file: Path, tmp_path: P
     for text in blocks(file, "toml"):
         (tmp_path / "shown.toml").write_text(text)
         tables = tomllib.loads(text)
+        for related in tables.get("data", {}).get("related", {}).values():
+            (tmp_path / related["file"]).touch()  # must exist
         for name in tables.get("profile", {"rsi_sentiment": {}}):
             for instrument in tables.get("instrument", {"palm_oil": {}}):
                 options = {"--profile": name, "--symbol": instrument}

@@ -9,7 +9,7 @@ import numpy as np
 
 from palmbot.core.types import BarArrays, Int64Array
 from palmbot.research.known import KNOWN_AT, newest, read_related, read_sentiment
-from palmbot.research.tables import read_table
+from palmbot.research.tables import read_table, times_ms
 from palmbot.settings import DataSettings
 
 PUBLISHED_AT = "published_at"
@@ -63,8 +63,12 @@ def _companion(name: tuple[str, Path], known_ms: Int64Array, at: Int64Array, too
 
 
 def _too_early(file: Path, time_zone: str) -> int:
-    """Return how many rows of ``file`` are known before they were published, where it says that."""
+    """Return how many rows of ``file`` are known before they were published, where it says when that was."""
     table = read_table(file, columns_min=2)
-    if not table.has(PUBLISHED_AT) or (table.column(PUBLISHED_AT) == "").any():
+    if not table.has(PUBLISHED_AT):
         return 0
-    return int(np.count_nonzero(table.times_ms(KNOWN_AT, time_zone) < table.times_ms((PUBLISHED_AT,), time_zone)))
+    text = table.column(PUBLISHED_AT)
+    told = (text != "").to_numpy()
+    published_ms, is_time = times_ms(text.filter(text != ""), time_zone)
+    known_ms = table.times_ms(KNOWN_AT, time_zone)[told]
+    return int(np.count_nonzero(is_time & (known_ms < published_ms)))

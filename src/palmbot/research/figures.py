@@ -229,7 +229,7 @@ def scatter(analysis: Analysis) -> Figure | None:
         for each in analysis.associations
         if each.value is not None
     ]
-    lines = textwrap.wrap("   ".join(words), 150)  # related markets make it long
+    lines = textwrap.wrap("   ".join(each.replace(" ", "\u00a0") for each in words), 150)  # other markets make it long
     figure.supxlabel("\n".join(lines), fontsize=9 if len(lines) == 1 else 7)
     return figure
 

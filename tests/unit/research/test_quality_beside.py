@@ -116,7 +116,7 @@ def test_what_is_joined_has_its_span_its_share_and_what_cannot_be(tmp_path: Path
     sentiment, soy = tmp_path / "mood.csv", tmp_path / "soy.csv"
     sentiment.write_text(
         "known_at,score,published_at\n2024-03-05T12:00:00Z,5,2024-03-05T12:00:00Z\n"
-        "2024-03-06T12:00:00Z,5,2024-03-06T13:00:00Z\n2024-03-06T12:00:00Z,6,2024-03-06T11:00:00Z\n",
+        "2024-03-06T12:00:00Z,5,2024-03-06T13:00:00Z\n2024-03-06T12:00:00Z,6,\n",
         "utf-8",
     )
     soy.write_text("date,close\n2024-03-04,30\n", "utf-8")
