@@ -120,7 +120,7 @@ def _plans(series: Series, table: Table, rows: Int64Array) -> Iterator[tuple[Int
     """Yield ``rows`` of ``table``, ordered, in parts whose sets of bars fit into memory, with their plans."""
     if rows.size == 0:
         return
-    plan = plan_of(table[rows])
+    plan = plan_of(table.take(rows))
     rows = rows[plan.order]
     if rows.size > 1 and series.shared.bytes_of(plan) > SETS_BYTES_MAX:
         for part in np.array_split(rows, 2):
