@@ -63,13 +63,13 @@ class Tried:
     Args:
         rows: as many as it will try at most.
         trades_min: fewer trades than this say nothing; None: as ``search.minimum_of`` has it.
-        sample: the first rows, from which that is taken where it is None; None: all.
+        drawn: so many of the first rows are drawn, not bred, and the minimum is taken from them; None: all.
     """
 
-    def __init__(self, rows: int, trades_min: int | None = None, sample: int | None = None) -> None:
+    def __init__(self, rows: int, trades_min: int | None = None, drawn: int | None = None) -> None:
         self.rows = 0
         self._table, self._results = np.empty(rows, TABLE), np.empty(rows, RESULT)
-        self._trades_min, self._sample = trades_min, rows if sample is None else sample
+        self._trades_min, self._drawn = trades_min, drawn
         self._fast = 0.0
 
     def fill(self, table: Table, parts: Iterator[Sweep]) -> Iterator[Search]:
@@ -90,8 +90,9 @@ class Tried:
     @property
     def minimum(self) -> Minimum:
         """The fewest trades that say something, as far as it is known by now."""
-        return minimum_of(self._results[: min(self.rows, self._sample)], self._trades_min)
+        drawn = self.rows if self._drawn is None else min(self.rows, self._drawn)
+        return minimum_of(self._results[:drawn], self._trades_min)
 
     def _search(self) -> Search:
         here, (trades_min, usual) = slice(0, self.rows), self.minimum
-        return Search(self._table[here], self._results[here], trades_min, self._fast / self.rows, usual)
+        return Search(self._table[here], self._results[here], trades_min, self._fast / self.rows, usual, self._drawn)

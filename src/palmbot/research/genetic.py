@@ -63,7 +63,7 @@ def steps(grid: Grid, trials: int, seed: int, evaluate: Evaluate, trades_min: in
 
     def search(series: Series) -> Iterator[Search]:
         rng, untried = np.random.default_rng(seed), Untried(grid)
-        tried = Tried(trials, trades_min, sample=first.shape[0])
+        tried = Tried(trials, trades_min, drawn=first.shape[0])
         places, parents = first[untried(first, first.shape[0])], None
         while places.shape[0]:
             table, begin = grid.table(grid.points(places)), tried.rows

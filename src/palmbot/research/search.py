@@ -52,6 +52,7 @@ class Search:
         trades_min: fewer trades than this say nothing.
         fast_share: share of the combinations that were finished without ``core.replay``, 0..1.
         trades_usual: as ``Minimum.usual``.
+        drawn: so many of the first were drawn, the others bred from the best of them; None: all were drawn.
     """
 
     table: Table
@@ -59,6 +60,7 @@ class Search:
     trades_min: int = TRADES_MIN
     fast_share: float = 1.0
     trades_usual: int | None = None
+    drawn: int | None = None
 
     @property
     def trials(self) -> int:

@@ -36,6 +36,7 @@ Progress = Callable[[str, float], None]
 
 WINDOWS = 10
 SURROGATES = 199  # p below 0.01 needs at least 100
+SPREAD_TRIALS_MIN = 30  # that say how far apart Sharpe ratios lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,9 @@ def _overfitting(work: _Work, evidence: Evidence, tell: Tell) -> Evidence:
     returns = day_returns(work.series, search.table[rows], settings.balance_minor, settings.threads)
     tell(0.5)
     own, sharpes = returns[:, int(np.searchsorted(rows, best))], overfit.sharpes_of(returns)
-    by_luck = overfit.max_sharpe_by_luck(sharpes, search.trials)  # all trials count, also those that were not drawn
+    if search.drawn is not None and (rows < search.drawn).sum() >= SPREAD_TRIALS_MIN:
+        sharpes = sharpes[rows < search.drawn]  # what was bred lies close together and would call luck small
+    by_luck = overfit.max_sharpe_by_luck(sharpes, search.trials)  # all trials count, also those that are not here
     split = overfit.pbo(returns)
     return replace(
         evidence,

@@ -12,6 +12,7 @@ from tests.sample_study import BARS, sample_data, sample_study, searched, search
 
 from palmbot.errors import DataError
 from palmbot.research import backtest, overfit
+from palmbot.research import study as studies
 from palmbot.research.day_returns import day_returns
 from palmbot.research.search import Search
 from palmbot.research.statistics import summarize
@@ -75,6 +76,16 @@ def test_the_sharpe_ratios_are_those_of_all_trials() -> None:
     split = overfit.pbo(returns)
     assert split is not None
     assert made.evidence.pbo == split.value
+
+
+def test_the_spread_of_a_guided_search_is_that_of_the_trials_that_were_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studies, "SPREAD_TRIALS_MIN", 5)
+    whole = sample_study()
+    sharpes = overfit.sharpes_of(day_returns(series_of(sample_data()), whole.search.table, BALANCE_MINOR))
+    for drawn, told in ((None, sharpes), (5, sharpes[:5]), (4, sharpes)):  # four say too little
+        search = replace(whole.search, drawn=drawn)
+        found = study(sample_data(), searcher_of(), BASE, settings_of(), quiet, Searched(search, 0.0))
+        assert found.evidence.expected_max_sharpe == overfit.max_sharpe_by_luck(told, 16)
 
 
 def test_the_answer_is_the_same_every_time_on_any_number_of_threads() -> None:
