@@ -35,6 +35,8 @@ from palmbot.live.runner import Runner, Wires
 from palmbot.live.trader import Trader
 from palmbot.orders.book import Book
 from palmbot.orders.identity import Owner
+from palmbot.orders.records import intent_of, order_event_of
+from palmbot.research.lived import touched_by_hand
 from palmbot.research.parity import Parity
 from palmbot.research.result import DataSet
 from palmbot.sentiment.timeline import Timeline
@@ -245,10 +247,20 @@ def test_a_stop_that_was_moved_by_hand_is_manual(tmp_path: Path) -> None:
     assert found.differences[0].detail.startswith("stop moved by hand")
 
 
+async def touched(folder: Path) -> dict[int, str]:
+    """Return what the journal says that a person did."""
+    journal = Journal.open(sqlite_url(folder / "journal.sqlite"), inline=True)
+    told = [order_event_of(each) for each in journal.events("order_event")]
+    asked = [intent_of(each) for each in journal.events("intent")]
+    await journal.close()
+    return touched_by_hand(told, asked)
+
+
 def test_stops_that_the_bot_trails_itself_are_nobody_s_hand(tmp_path: Path) -> None:
     found = compared(tmp_path, Run(RULE._replace(trail_atr=1.5)))
     assert kinds(found) == []
     assert Reason.TRAIL in {each.exit_reason for each in found.lived}
+    assert asyncio.run(touched(tmp_path)) == {}
 
 
 def test_less_than_was_asked_for_is_a_partial_fill(tmp_path: Path) -> None:
