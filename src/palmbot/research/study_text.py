@@ -183,15 +183,15 @@ def halt_lines(study: Study, walked: WalkForward | None) -> Iterator[str]:
             told = [f"{day_text(ts_ms)} {reason_words(Reason(reason).name)}" for ts_ms, reason in halts[:HALTS_TOLD]]
             more = f", and {len(halts) - HALTS_TOLD} more" if len(halts) > HALTS_TOLD else ""
             yield f"Breakers {where}: {', '.join(told)}{more}."
+    is_final = study.base.rearm_after_ms == 0 and any(reason == Reason.HALT_DRAWDOWN for _, reason in _halts_of(walked))
+    if is_final:
+        yield "Each test begins with breakers set anew; a bot would have stood still from its first drawdown halt on."
 
 
 def _halts_of(walked: WalkForward | None) -> tuple[tuple[int, int], ...]:
     return () if walked is None else walked.halts
 
 
-    is_final = study.base.rearm_after_ms == 0 and any(reason == Reason.HALT_DRAWDOWN for _, reason in _halts_of(walked))
-    if is_final:
-        yield "Each test begins with breakers set anew; a bot would have stood still from its first drawdown halt on."
 def _took(study: Study) -> str:
     bars = study.data.bars
     count = bars.ts_ms.shape[0]
