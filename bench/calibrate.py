@@ -31,7 +31,7 @@ from palmbot.research.advice import advice
 from palmbot.research.analysis import analyse
 from palmbot.research.day_returns import day_returns
 from palmbot.research.overfit import Record, deflated_sharpe, length_min, pbo, probabilistic_sharpe, sharpe, sharpes_of
-from palmbot.research.search import Search
+from palmbot.research.search import Search, minimum_of
 from palmbot.research.statistics import r_multiple
 from palmbot.research.study import StudySettings, study
 from palmbot.research.surrogates import KINDS, Null, surrogates
@@ -100,7 +100,8 @@ def series_of(bars: BarArrays, instrument: Instrument = COSTS) -> Series:
 
 def searched(table: Table, series: Series) -> Search:
     """Search ``table``, on one thread."""
-    return Search(table, sweep(series, table, BALANCE_MINOR).results)
+    results = sweep(series, table, BALANCE_MINOR).results
+    return Search(table, results, minimum_of(results).trades)
 
 
 def p_of(series: Series, kind: str, threads: int, count: int = SURROGATES) -> float:
