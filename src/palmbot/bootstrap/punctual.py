@@ -16,7 +16,7 @@ from palmbot.units import SECOND_MS
 
 NOTICE_MS = 1_000  # beyond this, either way, a person is told
 REFUSE_MS = 5_000  # no start further ahead
-TODO = "Set this machine's clock and let it be kept (NTP); palmbot doctor compares it with a web server's."
+REMEDY = "Set this machine's clock and let it be kept (NTP); palmbot doctor compares it with a web server's."
 
 
 class Lagging(Protocol):
@@ -44,11 +44,11 @@ class Punctual:
         """Take in a figure: the first may end the start, a change is told once."""
         is_first, self._is_first = self._is_first, False
         if is_first and lag_ms > REFUSE_MS and not self._wrong.done():
-            self._wrong.set_exception(RefusedError("CLOCK_AHEAD", TODO, ahead_s=round(lag_ms / SECOND_MS, 1)))
+            self._wrong.set_exception(RefusedError("CLOCK_AHEAD", REMEDY, ahead_s=round(lag_ms / SECOND_MS, 1)))
             return
         is_wrong = abs(lag_ms) > NOTICE_MS
         if is_wrong and not self._is_told:
-            self._on_note(f"{_words(lag_ms)} {TODO}")
+            self._on_note(f"{_words(lag_ms)} {REMEDY}")
         self._is_told = is_wrong
 
     async def run(self) -> None:
