@@ -114,6 +114,7 @@ class RunSettings:
     exchange_file: Path | None = None  # ready line of an exchange in another process; None: one is built in
     seed: int = 1
     dry_run: bool = False  # live quotes, and no order leaves this machine: said by the command alone
+    accepts_noise: bool = False  # parameters that nothing speaks for are traded live: said by the command alone
     host: str = "127.0.0.1"
     port: int = 8080
     web: bool = True
@@ -143,6 +144,34 @@ class OptimizeSettings:
     fixed: frozenset[str] = frozenset()
 
 
+# The settings of an instrument that say what trading costs.
+COST_SETTINGS = (
+    *("spread", "slippage", "commission", "commission_min", "conversion_fee"),
+    *("swap_long", "swap_short", "swap_period"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """What trading costs, in the price's currency a unit of a position of one lot; see `research.charges`.
+
+    Attributes:
+        written: the instrument's `COST_SETTINGS` as they are written.
+        price_px: at which the rest is worked out, and ``rate_e8`` the quote-to-deposit rate.
+        round_trip_px: opening and closing.
+        night_long_px: a day's swap of a long position, and ``night_short_px`` of a short one; < 0 where it pays.
+        conversion_fee_bp: of the profit.
+    """
+
+    written: Mapping[str, str]
+    price_px: int
+    rate_e8: int
+    round_trip_px: int
+    night_long_px: int
+    night_short_px: int
+    conversion_fee_bp: int
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a parameters file says of its parameters.
@@ -151,7 +180,8 @@ class Found:
         verdict: ROBUST, WEAK or NOISE; None: they were never examined.
         version: of the program that found them, and ``core`` the hash of the rules that it found them with.
         instrument: on which they were found, by name, and ``symbol``, by the broker's.
-        fingerprint: of the bars on which they were found.
+        fingerprint: of the bars on which they were found; of ``sentiment`` and ``rolls`` likewise, or ``none``.
+        charged: what the search was charged; None: the file does not say.
         changed: settings of the profile that are not the file's any more.
     """
 
@@ -166,11 +196,9 @@ class Found:
     adjustment: str | None = None
     fingerprint: str | None = None
     changed: tuple[str, ...] = ()
-
-    @property
-    def is_noise(self) -> bool:
-        """Whether nothing speaks for them: NOISE, never examined, or no longer what was examined."""
-        return self.verdict not in {"ROBUST", "WEAK"} or bool(self.changed)
+    sentiment: str | None = None
+    rolls: str | None = None
+    charged: Charged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +256,8 @@ def resolve_params(params: Params, period_ms: int, explicit: Set[str] = frozense
 
 __all__ = [
     "BUILT_IN_PROFILES",
+    "COST_SETTINGS",
+    "Charged",
     "CtraderCredentials",
     "DataSettings",
     "Environment",

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,19 @@ from tests.exchange_process import Running, exchange
 from tests.paper_bot import EXITS, LIVELY, TREND, Exchange, Journal, PaperBot, sets
 from tests.token_house import Visitor
 
+from palmbot import CORE_HASH
 from palmbot.adapters.oauth_redirect import FILE_NAME, Redirect
 from palmbot.adapters.private_file import write_private
 from palmbot.bootstrap.access import access_of
 from palmbot.cli.main import execute
-from palmbot.config import Sources
+from palmbot.config import Sources, load_settings
 from palmbot.config.credentials import load_token_settings
+from palmbot.config.terms import costs_of
 from palmbot.exchange.ca import server_context
 from palmbot.model import Scope
+from palmbot.research.charges import charged
 from palmbot.settings import Environment
+from palmbot.units import PX, RATE_ONE_E8
 
 SPEED = ("--speed", "14400")
 DEMO = ("--env", "demo", "--dry-run", *TREND, *sets(*LIVELY, *EXITS))
@@ -128,6 +133,28 @@ def test_a_dry_run_trades_at_the_brokers_quotes_goes_on_at_its_next_start_and_ou
     assert_agree(tmp_path, journal)
     assert_untouched(state)
     assert not (tmp_path / "palmbot-data" / "journal.sqlite").exists()
+
+
+def test_a_verdict_at_lower_charges_than_the_brokers_is_doubted_once_the_broker_has_said_them(tmp_path: Path) -> None:
+    free = ("--set", "instrument.commission=0")
+    spec = load_settings(Sources(environ={}, sets=free[1:])).instrument
+    costs = asdict(charged(spec.core, 4_000 * PX, RATE_ONE_E8, costs_of(spec)))
+    found = {
+        "params": {},
+        "verdict": "ROBUST",
+        "core": CORE_HASH,
+        "data": {"sentiment": "none", "rolls": "none"},
+        "costs": costs.pop("written") | costs,
+    }
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    with exchange(tmp_path, *SPEED) as running:
+        logged_in(tmp_path, running)
+        with PaperBot(tmp_path, *DEMO[:3], "--params", "found.json", *free, "--for", "1s") as bot:
+            ended = bot.ended()
+    assert ended.code == 0, ended.err
+    before, told, after = ended.err.partition("commission: configured 0, the broker's 1")
+    said = "found.json: The verdict ROBUST was at 3 points for a round trip, and at 4000 it costs 5 now."
+    assert (bool(told), said in before, said in after) == (True, False, True)
 
 
 @pytest.mark.parametrize("environment", ["demo", "live"])

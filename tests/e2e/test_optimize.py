@@ -110,6 +110,44 @@ def test_a_search_ends_with_the_truth_and_a_file_that_trades(tmp_path: Path, her
     assert "--i-know-this-is-noise" in live.err
 
 
+def test_what_was_found_without_costs_is_told_apart_wherever_it_is_loaded_and_not_traded_live(
+    tmp_path: Path, here: Here
+) -> None:
+    bars, free = daily(tmp_path), ("--set", "instrument.spread=0", "--set", "instrument.slippage=0")
+    config = SMALL + '[instrument.palm_oil]\nperiod = "1d"\n'
+    (tmp_path / "palmbot.toml").write_text(config)
+    assert here("optimize", "--data", bars, *MINE, *free).code == 0
+    file = tmp_path / "best_params.json"
+    best = json.loads(file.read_text())
+    check(best, schema())
+    assert [best["costs"][name] for name in ("spread", "slippage", "commission")] == ["0", "0", "1"]
+    assert (best["data"]["sentiment"], best["data"]["rolls"]) == ("none", "none")
+    notes = (
+        "They were found with spread 0, this run has 2 points.",
+        "They were found with slippage 0, this run has 0.5 points.",
+    )
+    for words in (("backtest",), ("walk-forward", "--workers", "1"), ("analyze", "--out", "study", "--workers", "1")):
+        done = here(*words, "--data", bars, "--params", file.name)
+        assert done.code == 0, done.err
+        said = " ".join((done.out + done.err).split())
+        assert all(note in said for note in notes), words
+    assert "found with" not in here("backtest", "--data", bars, "--params", file.name, *free).out
+    file.write_text(json.dumps(best | {"verdict": "ROBUST"}))  # as a planted edge would get it
+    live = ("run", "--env", "live", "--dry-run", "--params", file.name)
+    refused = here(*live)
+    assert (refused.code, refused.err.partition(":")[0]) == (3, "PARAMS_ARE_NOISE")
+    assert "The verdict ROBUST was at 2 points for a round trip, and at" in refused.err
+    accepted, same = here(*live, "--i-know-this-is-noise"), here(*live, *free)
+    assert "CREDENTIALS_MISSING" in accepted.err  # the next thing that a live run needs
+    assert same.err.startswith("CREDENTIALS_MISSING")
+    older = {name: value for name, value in best.items() if name != "costs"} | {"verdict": "ROBUST"}
+    file.write_text(json.dumps(older))
+    refused = here(*live, *free)
+    assert (refused.code, refused.err.partition(":")[0]) == (3, "PARAMS_ARE_NOISE")
+    assert "an older version wrote it" in refused.err
+    assert here("backtest", "--data", bars, "--params", file.name).out.count("an older version wrote it") == 1
+
+
 def check(value: Any, wanted: dict[str, Any], at: str = "") -> None:
     """Hold ``value`` against the parts of JSON schema that ours uses."""
     kinds: dict[str, Any] = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from palmbot.bootstrap.provenance import differences
 from palmbot.bootstrap.search_plan import refuse_short, threads_of
 from palmbot.errors import UsageError
 from palmbot.research import data
@@ -17,6 +18,7 @@ from palmbot.research.known import read_related
 from palmbot.settings import Settings
 
 Progress = Callable[[str, float], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Study:
         return "\n".join([*lines, "", f"Everything, drawn: {self.files[0]}"])
 
 
-def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
-    """Take one backtest of the data apart and write CSV, PNG and PDF into ``out``.
+def run_analyze(settings: Settings, out: Path, progress: Progress, say: Say = lambda _line: None) -> Study:
+    """Take one backtest of the data apart and write CSV, PNG and PDF into ``out``; ``say`` is told what to know.
 
     Raises:
         UsageError: there are no data, or no bars after the warm-up: nothing was traded that could be taken apart.
@@ -50,6 +52,8 @@ def run_analyze(settings: Settings, out: Path, progress: Progress) -> Study:
         raise UsageError("DATA_MISSING", "Name the bars to study: palmbot analyze --data FILE --out DIR.")
     progress("load", 0.0)
     series = data.load(settings.data, settings.instrument)
+    for line in differences(settings.found, series):
+        say(line)
     related = tuple(read_related(each, settings.data.time_zone) for each in settings.data.related)
     series = replace(series, related=related)
     rules = (settings.profile, settings.params_for(series.period_ms))

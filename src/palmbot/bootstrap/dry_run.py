@@ -25,6 +25,7 @@ from palmbot.adapters.tokens import LOOK_EVERY_MS, TokenKeeper
 from palmbot.bootstrap.access import Access
 from palmbot.bootstrap.counterparty import ACCOUNT_ID, Beside, Counterparty, Home, OnNote, following
 from palmbot.bootstrap.market import generated_series, timeline_of
+from palmbot.bootstrap.provenance import noise_notes
 from palmbot.bootstrap.punctual import Punctual
 from palmbot.bootstrap.ready import read_ready
 from palmbot.bootstrap.told import Watch, noted, told
@@ -88,7 +89,8 @@ async def dry_run(
         if not settings.has_balance:
             settings = replace(settings, balance_minor=standing.balance_minor)
         _refuse_empty(settings, standing)
-        for line in (*_introduction(settings, whom, standing), *noted(terms.differences)):
+        doubts = [line for line in noise_notes(settings) if line not in noise_notes(configured)]  # at their charges
+        for line in (*_introduction(settings, whom, standing), *noted(terms.differences), *doubts):
             on_note(line)
         with closing(Books(":memory:" if home.in_memory else home.place.books)) as books:
             engine = _exchange(settings, standing, books)

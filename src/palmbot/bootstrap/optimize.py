@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from palmbot.adapters.clock import SystemClock
 from palmbot.bootstrap.search_plan import Plan, plan_of, threads_of
+from palmbot.config.terms import costs_of
 from palmbot.errors import PalmbotError, UsageError
 from palmbot.research import data, found, report_study, workers
 from palmbot.research.backtest import foreseen
@@ -163,7 +164,8 @@ def _written(made: Study, plan: Plan, out: Path, trials: Trials, error: PalmbotE
     """Write the best parameters and return what to show."""
     is_cut = error is None and bool(made.unexamined)
     code = INTERRUPTED if is_cut else 0 if error is None else error.exit_code
-    content = found.document(made, found.Method(plan.how.method, plan.grid.count, plan.how.seed))
+    method = found.Method(plan.how.method, plan.grid.count, plan.how.seed)
+    content = found.document(made, method, costs_of(made.data.spec))
     written = None
     if content is None:
         if code == 0:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palmbot.adapters.clock import SystemClock
+from palmbot.bootstrap.provenance import noted
 from palmbot.bootstrap.search_plan import plan_of, threads_of
 from palmbot.errors import PalmbotError, UsageError
 from palmbot.research import data, output, report_study
@@ -72,7 +73,7 @@ def run_walk_forward(settings: Settings, windows: int, out: Path | None, progres
     if settings.data.file is None:
         raise UsageError("DATA_MISSING", "Name the bars to walk through: palmbot walk-forward --data FILE.")
     progress("load", 0.0)
-    series = data.load(settings.data, settings.instrument)
+    series = noted(settings.found, data.load(settings.data, settings.instrument))
     plan, threads = plan_of(settings, series), threads_of(settings.optimize)
     series = foreseen(series, plan.flat_before)
     refuse_too_few_bars(series, plan.base.warmup_bars, windows)

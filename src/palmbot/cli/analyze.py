@@ -26,5 +26,5 @@ def analyze(options: AnalyzeOptions) -> Answer:
     if is_cold():
         print_note(COMPILING)
     with progress() as report:
-        study = run_analyze(settings, options.out, report)
+        study = run_analyze(settings, options.out, report, print_note)
     return Answer(study.to_json(), study.text())

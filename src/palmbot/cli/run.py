@@ -36,7 +36,8 @@ def run(options: RunOptions) -> Answer:
     settings = settings_with_rule(options.sources())
     from palmbot.bootstrap.provenance import noise_notes  # noqa: PLC0415 - as above
 
-    for note in noise_notes(settings, is_accepted=options.noise):
+    settings = replace(settings, run=replace(settings.run, accepts_noise=options.noise))
+    for note in noise_notes(settings):
         print_note(note)
     _refuse_orders(options, settings)
     access = _access(options, settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -17,15 +17,29 @@ from typing import Any, Final
 from palmbot.config.keys import FIELDS
 from palmbot.config.sources import Assignment, find_key, text_of, written_of
 from palmbot.errors import ConfigError
-from palmbot.settings import Found
+from palmbot.settings import COST_SETTINGS, Charged, Found
 
 FORMAT: Final = 1
 KINDS: Final = MappingProxyType(
-    {"profile": str, "params": dict, "verdict": str, "reasons": list, "version": str, "core": str, "data": dict}
+    {
+        "profile": str,
+        "params": dict,
+        "verdict": str,
+        "reasons": list,
+        "version": str,
+        "core": str,
+        "data": dict,
+        "costs": dict,
+    }
 )
 FACTS: Final = MappingProxyType(
-    {"instrument": str, "symbol": str, "period_ms": int, "adjustment": str, "fingerprint": str}
+    {
+        **dict.fromkeys(("instrument", "symbol", "adjustment", "fingerprint", "sentiment", "rolls"), str),
+        "period_ms": int,
+    }
 )
+NUMBERS: Final = tuple(each.name for each in fields(Charged) if each.name != "written")
+COSTS: Final = MappingProxyType(dict.fromkeys(COST_SETTINGS, str) | dict.fromkeys(NUMBERS, int))
 VERDICTS: Final = ("ROBUST", "WEAK", "NOISE")
 
 
@@ -41,6 +55,7 @@ class ParamsFile:
     version: str | None
     core: str | None
     data: Mapping[str, Any]
+    charged: Charged | None
 
     def as_settings(self, values: Mapping[str, Assignment]) -> Found:
         """Return what the file says; ``values`` are the assignments that hold.
@@ -60,6 +75,7 @@ class ParamsFile:
             version=self.version,
             core=self.core,
             changed=tuple(changed),
+            charged=self.charged,
             **self.data,
         )
 
@@ -94,7 +110,14 @@ def read_params(path: Path) -> ParamsFile:
         version=document.get("version"),
         core=document.get("core"),
         data={name: (document.get("data") or {}).get(name) for name in FACTS},
+        charged=_charged(document.get("costs")),
     )
+
+
+def _charged(costs: Mapping[str, Any] | None) -> Charged | None:
+    if costs is None:
+        return None
+    return Charged({name: costs[name] for name in COST_SETTINGS}, **{name: costs[name] for name in NUMBERS})
 
 
 def _wrong(document: Mapping[str, Any]) -> list[str]:
@@ -105,6 +128,14 @@ def _wrong(document: Mapping[str, Any]) -> list[str]:
     if not wrong:
         data = document.get("data") or {}
         wrong = [f"data.{name}" for name, kind in FACTS.items() if not _is_kind(data.get(name), kind)]
+    costs = document.get("costs")
+    if not wrong and costs is not None:  # whole, or not at all
+        wrong = [
+            f"costs.{name}"
+            for name, kind in COSTS.items()
+            if costs.get(name) is None or not _is_kind(costs[name], kind)
+        ]
+        wrong += [f"costs.{name}" for name in ("price_px", "rate_e8") if not wrong and costs[name] < 1]
     if not wrong and document.get("verdict") not in (*VERDICTS, None):
         wrong = ["verdict"]
     return wrong

@@ -12,6 +12,7 @@ from palmbot.core.types import CommissionKind
 from palmbot.instruments import InstrumentSpec
 from palmbot.model import Difference
 from palmbot.protocol.statement import Reading
+from palmbot.settings import COST_SETTINGS
 
 DATES_MAX = 40  # that are written out
 
@@ -27,6 +28,12 @@ def differences(configured: InstrumentSpec, reading: Reading) -> tuple[Differenc
         elif remark is not None:
             found.append(Difference(leaf, text, remark))
     return tuple(found)
+
+
+def costs_of(spec: InstrumentSpec) -> dict[str, str]:
+    """Return the settings of ``spec`` that say what trading costs, as text, by leaf."""
+    shown = _shown(spec)
+    return {leaf: shown[leaf] for leaf in COST_SETTINGS}
 
 
 def _shown(spec: InstrumentSpec) -> dict[str, str]:

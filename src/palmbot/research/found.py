@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import palmbot
 from palmbot.core.types import Params
 from palmbot.errors import PalmbotError
+from palmbot.research.charges import charged
 from palmbot.research.evidence import Tally, Target
+from palmbot.research.known import fingerprint
 from palmbot.research.result import DataSet
 from palmbot.research.study import Study
 from palmbot.research.verdict import decisive
+from palmbot.settings import COST_SETTINGS
+from palmbot.units import RATE_ONE_E8
 
 FORMAT: Final = 1  # as ``config.params_file`` reads it
 
@@ -33,8 +37,11 @@ class Method:
     seed: int
 
 
-def document(study: Study, method: Method) -> dict[str, Any] | None:
-    """Return the content of the file; None where nothing was found."""
+def document(study: Study, method: Method, costs: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the content of the file; None where nothing was found.
+
+    ``costs`` are the settings of the instrument that say what trading costs, as they are written.
+    """
     search, evidence = study.search, study.evidence
     if search.best is None or search.best_params is None:
         return None
@@ -49,6 +56,7 @@ def document(study: Study, method: Method) -> dict[str, Any] | None:
         "reasons": list(study.verdict.reasons),
         "targets": [_target(each) for each in evidence.targets],
         "data": _data(study.data),
+        "costs": _costs(study.data, costs),
         "method": method.name,
         "points": method.points,
         "trials": search.trials,
@@ -94,7 +102,16 @@ def _data(data: DataSet) -> dict[str, Any]:
         "first_ms": int(bars.ts_ms[0]),
         "last_ms": int(bars.ts_ms[-1]),
         "fingerprint": data.fingerprint,
+        "sentiment": fingerprint(data.sentiment),
+        "rolls": fingerprint(data.rolls),
     }
+
+
+def _costs(data: DataSet, written: Mapping[str, str]) -> dict[str, Any]:
+    bars = data.bars
+    rate_e8 = int(bars.rate_e8[-1]) if bars.rate_e8.size else RATE_ONE_E8  # none: one currency
+    found = asdict(charged(data.spec.core, int(bars.close_px[-1]), rate_e8, {}))
+    return {**written, **{name: found[name] for name in found if name != "written"}}
 
 
 def _tally(tally: Tally | None) -> dict[str, Any] | None:
@@ -140,6 +157,17 @@ _DATA: Final = {
     "first_ms": _kind("integer"),
     "last_ms": _kind("integer"),
     "fingerprint": _kind("string", pattern="^[0-9a-f]+$"),
+    "sentiment": _kind("string", pattern="^(none|[0-9a-f]+)$", description="fingerprint of what was known"),
+    "rolls": _kind("string", pattern="^(none|[0-9a-f]+)$"),
+}
+_COSTS: Final = {
+    **{name: _kind("string", description=f"instrument.{name}") for name in COST_SETTINGS},
+    "price_px": _kind("integer", minimum=1, description="last close, at which what follows is worked out"),
+    "rate_e8": _kind("integer", minimum=1, description="last rate from quote to deposit currency"),
+    "round_trip_px": _kind("integer", minimum=0, description="spread, and a slippage and commission a side, a unit"),
+    "night_long_px": _kind("integer", description="a day's swap, a unit; below zero where it pays"),
+    "night_short_px": _kind("integer"),
+    "conversion_fee_bp": _kind("integer", minimum=0, description="of the profit"),
 }
 
 
@@ -158,6 +186,7 @@ def schema() -> dict[str, Any]:
         "reasons": _kind("array", items=_kind("string")),
         "targets": _kind("array", items=_object(_TARGET, required=True)),
         "data": _object(_DATA, required=True),
+        "costs": _object(_COSTS, required=True),
         "method": {"enum": ["grid", "genetic"]},
         "points": _kind("integer", minimum=1, description="of the whole grid"),
         "trials": _kind("integer", minimum=1, description="combinations tried"),

@@ -6,12 +6,13 @@ bars needs the delay: a daily close joined by its own date would be known before
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from palmbot.core.types import Float64Array, Int64Array, SentimentArrays
+from palmbot.core.types import Float64Array, Int64Array, RollArrays, SentimentArrays
 from palmbot.errors import ConfigError
 from palmbot.research.tables import TIME_NAMES, TextTable, read_table
 from palmbot.settings import RelatedSettings
@@ -21,6 +22,7 @@ KNOWN_AT = ("known_at",)
 SCORE_DIGITS = 9
 RATE_DIGITS = 8
 VALUE_DIGITS = 8
+NONE = "none"  # instead of the fingerprint of what is not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ class RelatedSeries:
         change = np.full(log.size + 1, np.nan)  # the last, where nothing is known, is -1
         change[self.rows : -1] = log[self.rows :] - log[: -self.rows]
         return change[self.newest(instants_ms)]
+
+
+def fingerprint(known: SentimentArrays | RollArrays) -> str:
+    """Return the sha256 of what is known beside the bars, hex; `NONE` where there is nothing."""
+    if known[0].size == 0:
+        return NONE
+    digest = hashlib.sha256()
+    for values in known:
+        digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()
 
 
 def newest(known_ms: Int64Array, instants_ms: Int64Array) -> Int64Array:

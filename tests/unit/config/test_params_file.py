@@ -10,7 +10,7 @@ import pytest
 from tests.unit.config.sources_at import refusal, settings
 
 from palmbot.core.types import Params
-from palmbot.settings import Found
+from palmbot.settings import COST_SETTINGS, Charged, Found
 
 DATA = {
     "instrument": "palm_oil",
@@ -19,6 +19,15 @@ DATA = {
     "adjustment": "none",
     "fingerprint": "ab",
     "bars": 3,
+}
+COSTS: dict[str, Any] = {
+    **dict.fromkeys(COST_SETTINGS, "0"),
+    "price_px": 400_000_000,
+    "rate_e8": 100_000_000,
+    "round_trip_px": 0,
+    "night_long_px": 3,
+    "night_short_px": -3,
+    "conversion_fee_bp": 0,
 }
 BEST: dict[str, Any] = {
     "format": 1,
@@ -45,15 +54,15 @@ def test_what_a_file_says_is_kept_beside_the_settings(tmp_path: Path) -> None:
     assert found.found == Found(
         path, "WEAK", ("It was so.",), "0.1.0", "cd", "palm_oil", "FCPO", 86_400_000, "none", "ab", ()
     )
-    assert not found.found.is_noise
     assert settings(tmp_path).found is None
 
 
-@pytest.mark.parametrize(("verdict", "is_noise"), [("ROBUST", False), ("WEAK", False), ("NOISE", True), (None, True)])
-def test_what_nobody_examined_counts_as_noise(tmp_path: Path, verdict: str | None, is_noise: bool) -> None:
-    found = settings(tmp_path, params_file=written(tmp_path, verdict=verdict)).found
+def test_what_the_search_was_charged_and_knew_is_kept_too(tmp_path: Path) -> None:
+    data = DATA | {"sentiment": "none", "rolls": "ef"}
+    found = settings(tmp_path, params_file=written(tmp_path, costs=COSTS, data=data)).found
     assert found is not None
-    assert found.is_noise is is_noise
+    assert (found.sentiment, found.rolls) == ("none", "ef")
+    assert found.charged == Charged(dict.fromkeys(COST_SETTINGS, "0"), 400_000_000, 100_000_000, 0, 3, -3, 0)
 
 
 def test_a_file_by_hand_needs_parameters_alone(tmp_path: Path) -> None:
@@ -67,10 +76,10 @@ def test_a_verdict_does_not_hold_for_another_rule_of_entry_or_exit(tmp_path: Pat
     path = written(tmp_path)
     same = settings(tmp_path, params_file=path, sets=("rsi_high=55.50", "sizing.risk=0.1%", "breakers.losses_max=2"))
     assert same.found is not None
-    assert (same.found.changed, same.found.is_noise) == ((), False)
+    assert same.found.changed == ()
     other = settings(tmp_path, params_file=path, sets=("rsi_high=56", "sl=2%"))
     assert other.found is not None
-    assert (other.found.changed, other.found.is_noise) == (("rsi_high", "sl"), True)
+    assert other.found.changed == ("rsi_high", "sl")
 
 
 def test_a_dump_of_all_parameters_reads_back_as_it_was(tmp_path: Path) -> None:
@@ -89,6 +98,11 @@ def test_a_dump_of_all_parameters_reads_back_as_it_was(tmp_path: Path) -> None:
         ({"data": [1]}, "BAD_PARAMS_FILE"),
         ({"data": DATA | {"period_ms": "1d"}}, "BAD_PARAMS_FILE"),
         ({"version": 1}, "BAD_PARAMS_FILE"),
+        ({"data": DATA | {"sentiment": True}}, "BAD_PARAMS_FILE"),
+        ({"costs": {"spread": "0"}}, "BAD_PARAMS_FILE"),
+        ({"costs": COSTS | {"spread": 0}}, "BAD_PARAMS_FILE"),
+        ({"costs": COSTS | {"night_long_px": 0.5}}, "BAD_PARAMS_FILE"),
+        ({"costs": COSTS | {"rate_e8": 0}}, "BAD_PARAMS_FILE"),
         ({"params": None}, "BAD_PARAMS_FILE"),
     ],
 )
