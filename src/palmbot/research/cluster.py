@@ -224,7 +224,7 @@ class Cluster:
         except (OSError, RuntimeError, CancelledError) as error:
             raise self._lost(error) from error
 
-    def _submit(self, function: Callable[..., Any], sent: _Sent, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - Dask
+    def _submit(self, function: Callable[..., Any], sent: _Sent, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - Dask has no types
         return self._client.submit(function, sent.future, *arguments, pure=False, retries=TRIES)
 
     def _result(self, function: Callable[..., Any], sent: _Sent, task: _Task) -> Any:  # noqa: ANN401 - of any work
