@@ -48,8 +48,8 @@ def test_every_field_has_a_setting() -> None:
     assert {key.field for key in DATA} == {field.name for field in fields(DataSettings)} - {"related"}
     assert {key.field for key in OPTIMIZE} == {field.name for field in fields(OptimizeSettings)} - {"axes", "fixed"}
     assert {key.field for key in AXES.values()} == set(Params._fields) - {"profile"}
-    # Whether orders go nowhere, and whether noise may be traded live, is said on the command line alone, so that no file
-    # and no variable can say otherwise.
+    # Whether orders go nowhere, and whether noise may be traded live, is said on the command line alone: no file and no
+    # variable can say otherwise.
     by_command = {"dry_run", "accepts_noise"}
     assert {key.field for key in RUN} == {field.name for field in fields(RunSettings)} - by_command
 
