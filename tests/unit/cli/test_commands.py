@@ -115,7 +115,8 @@ def test_json_is_one_object_on_stdout(bot: Bot, capsys: pytest.CaptureFixture[st
 def test_run_takes_all_of_its_options(bot: Bot) -> None:
     words = "run --env paper --speed max --for 10m --host 0.0.0.0 --port 9000 --no-web --i-know-this-is-noise"
     assert execute(words.split()) == 0
-    expected = RunSettings(speed=None, for_ms=600_000, host="0.0.0.0", port=9_000, web=False)  # noqa: S104 - a value
+    given = {"host": "0.0.0.0", "port": 9_000, "web": False, "accepts_noise": True}  # noqa: S104 - a value
+    expected = RunSettings(speed=None, for_ms=600_000, **given)  # type: ignore[arg-type]
     assert told(bot).run == expected
     assert execute(["run"]) == 0
     assert told(bot).run == RunSettings()
