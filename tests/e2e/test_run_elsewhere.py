@@ -70,7 +70,8 @@ def test_a_bot_outlives_an_exchange_that_is_killed_and_comes_back(tmp_path: Path
     with exchange(tmp_path, *SPEED, "--state", str(state), port=port) as running:
         journal = journal_of(tmp_path, running)
         with PaperBot(tmp_path, "--exchange", kept(running, tmp_path), *RULES) as bot:
-            bot.until(lambda: len(journal.trades()) >= 1)
+            # in a position: of an entry under way then nobody would ever know, and the bot would rightly stand still
+            bot.until(lambda: len(journal.trades()) >= 1 and journal.open_positions())
             running.end(signal.SIGKILL)
             with exchange(tmp_path, *SPEED, "--state", str(state), port=port) as again:
                 before = len(journal.trades())
