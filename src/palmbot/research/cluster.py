@@ -259,6 +259,8 @@ class Cluster:
                 raise
             except TimeoutError:
                 alone = 0 if self._has_workers() else alone + 1
+            except OSError as error:  # the connection, while a result was fetched: the work itself reads no file
+                raise self._lost(error) from error
             except Exception as error:
                 todo = "Look into the log of the workers; each needs palm-oil-bot and memory for the series."
                 why = {"error": type(error).__name__, "message": repr(str(error)[:200])}
